@@ -1,0 +1,113 @@
+"""What a stage tells its user: progress, one closing line, and errors without a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stages.core.errors import UserError, user_error
+
+
+def root() -> Path:
+    """The repository root: `$DVC_ROOT` in a stage, else the current folder.
+
+    Raises:
+        UserError: E511 when the folder holds no params.yaml.
+    """
+    folder = Path.cwd()
+    if not (folder / "params.yaml").is_file():
+        raise user_error(
+            "params.yaml", "E511", "there is no params.yaml in this folder",
+            "run from the top of the repository",
+        )  # fmt: skip
+    return folder
+
+
+def entry(main: Callable[[], None]) -> None:
+    """Run a stage's `main`; exit 2 with every problem for a user's mistake, 130 when stopped."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main()
+    except UserError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; what was answered so far is in the store", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"{error.filename or 'disk'}: E601 no space left on the device\n"
+            "    hint: free some space and run `dvc repro` again; finished work is kept",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def say(text: str) -> None:
+    """A line at once, also through a pipe."""
+    print(text, flush=True)
+
+
+class Progress:
+    """One line that rewrites itself on a terminal, a plain line every few seconds elsewhere.
+
+    Args:
+        what: What is counted, in the user's words ("probe symbolic").
+        unit: The unit of `done` and `total`.
+        every: Seconds between plain lines.
+    """
+
+    def __init__(self, what: str, unit: str = "rows", every: float = 10.0) -> None:
+        self.what, self.unit, self.every = what, unit, every
+        self._start = time.monotonic()
+        self._shown = self._start
+        self._first: int | None = None
+        self._live = sys.stdout.isatty()
+
+    def __call__(self, done: int, total: int, tokens: int = 0, note: str = "") -> None:
+        """Report `done` of `total` with `tokens` made or read since the start."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        wait = 0.1 if self._live else self.every
+        if now - self._shown < wait and done < total:
+            return
+        self._shown = now
+        spent = max(now - self._start, 1e-9)
+        parts = [f"  {self.what}: {done} of {total} {self.unit}"]
+        if tokens:
+            parts.append(f"{tokens / spent:.0f} tokens/s")
+        if self._first < done < total:
+            left = spent / (done - self._first) * (total - done)
+            parts.append(f"{clock(left)} left")
+        elif done >= total:
+            parts.append(f"took {clock(spent)}")
+        if note:
+            parts.append(note)
+        line = ", ".join(parts)
+        if self._live:
+            width = os.get_terminal_size().columns
+            print(
+                f"\r{line[: width - 1]:<{width - 1}}", end="\n" if done >= total else "", flush=True
+            )
+        else:
+            say(line)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

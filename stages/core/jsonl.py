@@ -1,0 +1,75 @@
+"""Canonical JSON and JSON Lines, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+def canonical(value: Any) -> str:
+    """One text per value: sorted keys, no spaces, UTF-8 kept, NaN refused (RFC 8785 in spirit).
+
+    Lone surrogates, which a model can emit, are escaped so that the text always encodes.
+    """
+    text = json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[str]]:
+    """A text file that appears under `path` only once complete and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> int:
+    """Write one canonical JSON value a line; returns how many."""
+    count = 0
+    with atomic(path) as file:
+        for row in rows:
+            file.write(canonical(row) + "\n")
+            count += 1
+    return count
+
+
+def read_rows(path: Path) -> Iterator[Any]:
+    """Read what `write_rows` wrote, a row at a time. Only a line feed ends a line."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented for human eyes and for diffs; sorted, so the same value gives the same bytes."""
+    with atomic(path) as file:
+        json.dump(value, file, sort_keys=True, ensure_ascii=True, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a whole JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,230 @@
+"""The engine that runs a model in this process, on CPU or GPU, through transformers.
+
+Batches are planned over all requests of a stage, held or not, and delivered whole: a run that was
+killed computes the same batches as one that was not, so both write the same text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import user_error
+from stages.engines.request import Completion, Deliver, Message, Request
+
+BATCH_ROWS = 32
+
+
+class LocalEngine:
+    """A checkpoint folder as an engine; its weights are loaded when the first answer is missing.
+
+    Args:
+        folder: What `save_pretrained` wrote: safetensors, config and tokenizer.
+
+    Raises:
+        UserError: E701 when the folder holds no model.
+    """
+
+    endpoint = "local"
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "config.json").is_file():
+            raise user_error(
+                str(folder), "E701", "there is no model in this folder",
+                "run `dvc repro`, or `dvc pull` to fetch it",
+            )  # fmt: skip
+        self.folder = folder
+        self.model = f"sha256:{folder_digest(folder)}"
+
+    def complete(
+        self, requests: Sequence[Request], missing: AbstractSet[str], deliver: Deliver
+    ) -> None:
+        """See `Engine.complete`."""
+        generator = Generator.load(self.folder)
+        for batch in plan(requests, missing, generator):
+            deliver(list(zip(batch, generator.generate(batch), strict=True)))
+
+
+def folder_digest(folder: Path) -> str:
+    """Hex SHA-256 over the files that decide what the model says, by name."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".safetensors", ".jinja") or path.name in (
+            "config.json",
+            "tokenizer.json",
+        ):
+            part = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(1 << 22):
+                    part.update(block)
+            whole.update(f"{path.name}:{part.hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def plan(
+    requests: Sequence[Request], missing: AbstractSet[str], generator: Generator
+) -> Iterator[list[Request]]:
+    """Batches of requests of like length, limit and sampling.
+
+    A planned batch that is missing whole is generated as planned; the missing parts of the
+    others are put together anew.
+    """
+    lengths = {item.key: len(generator.encode(item.chat())) for item in requests}
+
+    def batches(items: Sequence[Request]) -> list[list[Request]]:
+        groups: dict[tuple[Any, ...], list[Request]] = {}
+        for item in items:
+            groups.setdefault((item.max_tokens, item.temperature, item.top_p), []).append(item)
+        made: list[list[Request]] = []
+        for _, group in sorted(groups.items()):
+            group.sort(key=lambda item: (lengths[item.key], item.key))
+            made += [group[at : at + BATCH_ROWS] for at in range(0, len(group), BATCH_ROWS)]
+        return made
+
+    left: list[Request] = []
+    for batch in batches(requests):
+        wanted = [item for item in batch if item.key in missing]
+        if len(wanted) == len(batch):
+            yield batch
+        else:
+            left += wanted
+    yield from batches(left)
+
+
+@dataclass
+class Generator:
+    """A loaded model with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+    @staticmethod
+    def load(folder: Path) -> Generator:
+        """Load in fp32 on CPU, in bf16 on a GPU. Hub code is never run."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        quiet()
+        gpu = torch.cuda.is_available()
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.bfloat16 if gpu else torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        check_chat_template(tokenizer, str(folder))
+        return Generator(model.to("cuda" if gpu else "cpu").eval(), tokenizer)
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a prompt, up to where the model's turn begins."""
+        return encode_chat(self.tokenizer, messages)
+
+    def generate(self, batch: Sequence[Request]) -> list[Completion]:
+        """Answer requests that share limit, temperature and top_p; greedy at temperature 0.
+
+        Sampling adds Gumbel noise from a generator seeded by each request's own key and takes
+        the largest (the Gumbel-max trick), so an answer does not depend on its neighbours.
+        """
+        import torch
+
+        prompts = [self.encode(item.chat()) for item in batch]
+        width, end = max(map(len, prompts)), self.tokenizer.eos_token_id
+        device = self.model.device
+        ids = torch.tensor([[end] * (width - len(p)) + p for p in prompts], device=device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+        first = batch[0]
+        processors = [_gumbel(batch)] if first.temperature > 0 else []
+        with torch.inference_mode():
+            out = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=first.max_tokens,
+                do_sample=False,
+                num_beams=1,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                eos_token_id=end,
+                pad_token_id=end,
+                logits_processor=processors,
+            )
+        return [
+            self._completion(row, len(prompt), end)
+            for row, prompt in zip(out[:, width:].tolist(), prompts, strict=True)
+        ]
+
+    def _completion(self, row: list[int], prompt: int, end: int) -> Completion:
+        stopped = end in row
+        ids = row[: row.index(end)] if stopped else row
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return Completion(text, "stop" if stopped else "length", prompt, len(ids))
+
+
+def _gumbel(batch: Sequence[Request]) -> Any:
+    import torch
+
+    temperature, top_p = batch[0].temperature, batch[0].top_p
+    seeds = [int(item.key[:15], 16) for item in batch]
+    noises = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def process(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        scores = scores.float() / temperature
+        if top_p < 1:
+            ordered, places = scores.sort(descending=True)
+            before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+            scores = scores.scatter(-1, places, ordered.masked_fill(before >= top_p, -torch.inf))
+        uniform = torch.stack(
+            [torch.rand(scores.shape[-1], generator=noise, dtype=torch.float64) for noise in noises]
+        )
+        return scores - torch.log(-torch.log(uniform.clamp_min(1e-300))).to(scores)
+
+    return process
+
+
+def encode_chat(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    """Token ids of the chat template's text; used in training and inference alike.
+
+    The template writes its own special tokens, so the tokenizer adds none (else two BOS).
+    """
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def check_chat_template(tokenizer: Any, name: str) -> None:
+    """E702: a model without a chat template cannot be prompted by messages."""
+    if not getattr(tokenizer, "chat_template", None):
+        raise user_error(
+            name, "E702", "this model's tokenizer has no chat template",
+            "choose an instruct model, or save a chat_template.jinja beside it",
+        )  # fmt: skip
+
+
+def quiet() -> None:
+    """Keep transformers' bars and notices out of a stage's own progress."""
+    from transformers.utils import logging
+
+    notices: Any = logging
+    notices.set_verbosity_error()
+    notices.disable_progress_bar()
+    reuse_memory()
+
+
+def reuse_memory() -> None:
+    """Let glibc keep freed blocks: each step otherwise maps and clears its megabytes anew."""
+    if sys.platform != "linux" or os.environ.get("MALLOC_CONF") or os.environ.get("LD_PRELOAD"):
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:  # musl has no such knob
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    libc.mallopt(mmap_threshold, 1 << 30)
+    libc.mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,160 @@
+"""What a server's reply means: an answer, worth another attempt, a refusal, or the end of the run.
+
+Pure functions over OpenAI's protocol, without HTTP. Whatever text leaves here has the key struck
+out of it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from stages.engines.request import Completion
+
+LONGEST_WAIT = 600.0  # seconds that a server's Retry-After may ask for
+_CURABLE = {408, 409, 425, 429}
+_HOPELESS = {401, 402, 403, 404, 405}
+_HOPELESS_CODES = {"invalid_api_key", "insufficient_quota", "model_not_found"}
+
+
+class Again(Exception):
+    """Another attempt may do.
+
+    Args:
+        reason: What went wrong, without a full stop.
+        after: Seconds that the server asked to be left alone for; 0 when it did not say.
+        final: To be recorded when no attempt does; None when the failure is not the request's.
+    """
+
+    def __init__(self, reason: str, after: float = 0.0, final: Completion | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+        self.final = final
+
+
+class Refused(Exception):
+    """This request can never succeed."""
+
+
+class Halt(Exception):
+    """No request can succeed until the user does something.
+
+    Args:
+        code: Of the user error that it becomes.
+        message: What is wrong, without a full stop.
+        cure: What to do, as the start of a sentence.
+    """
+
+    def __init__(self, code: str, message: str, cure: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.cure = cure
+
+
+def judge(
+    status: int, body: object, headers: Mapping[str, str], model: str, sender: str, key: str
+) -> Again | Refused | Halt:
+    """What an HTTP error means.
+
+    Args:
+        status: HTTP status, not 2xx.
+        body: The decoded ``error`` object, or whatever came in its place.
+        headers: Of the reply, names in lower case or matched in any case.
+        model: That was asked for.
+        sender: What a refused key is called: "the key in NAME", or "a call without a key".
+        key: To be struck out; empty when there is none.
+    """
+    said, code = body, None
+    if isinstance(body, Mapping):
+        said, code = body.get("message") or body.get("detail"), body.get("code")
+    said = said if isinstance(said, str) else json.dumps(said or body)
+    reason = clean(f"HTTP {status}: {said}", key)
+    coded = isinstance(code, str) and code in _HOPELESS_CODES
+    if not coded and (status in _CURABLE or status >= 500):
+        return Again(reason, retry_after(headers))
+    if not coded and 400 <= status < 500 and status not in _HOPELESS:
+        return Refused(reason)
+    if status == 401:
+        return Halt("E605", f"the server refused {sender} ({reason})", "correct the key")
+    if status in (404, 405):
+        message = f"there is no model {model!r}, or no chat, at this base URL ({reason})"
+        return Halt("E605", message, "correct the model or the base URL")
+    message = f"the server will not serve model {model!r} ({reason})"
+    return Halt("E605", message, "correct the key, its rights or its credit")
+
+
+def read(raw: bytes, key: str) -> Completion:
+    """The completion in a chat reply, or in one that holds none for the time being.
+
+    Args:
+        raw: The body of a reply with status 200.
+        key: To be struck out of reasons; the answer itself is left as it is.
+
+    Raises:
+        Again: The reply holds no text.
+    """
+    try:
+        reply = json.loads(raw)
+    except ValueError:
+        raise Again("the reply is not JSON") from None
+    reply = reply if isinstance(reply, dict) else {}
+    prompt, spent = _usage(reply.get("usage"))
+
+    def nothing(reason: str) -> Again:
+        return Again(reason, final=Completion("", "error", prompt, spent, reason))
+
+    try:
+        choice = reply["choices"][0]
+        message = choice["message"]
+        text, refusal = message.get("content"), message.get("refusal")
+        finish = clean(str(choice.get("finish_reason") or "unknown"), key)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        said = f": {json.dumps(reply['error'])}" if reply.get("error") else ""
+        raise nothing(clean(f"the reply holds no choices{said}", key)) from None
+    if isinstance(refusal, str) and refusal and not text:
+        return Completion("", "content_filter", prompt, spent, clean(refusal, key))
+    if text is None and finish in ("length", "content_filter"):
+        # a reasoning model can spend every token before the first word of its answer
+        text = ""
+    if not isinstance(text, str) or finish == "error":
+        raise nothing("the reply holds no text")
+    return Completion(text, finish, prompt, spent)
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks to be left alone for; 0 when it does not say."""
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        date = email.utils.parsedate_tz(value)
+        seconds = email.utils.mktime_tz(date) - time.time() if date else 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def clean(text: str, key: str) -> str:
+    """One line that can be shown and stored: no key, no lone surrogates, 300 characters at most."""
+    if key:
+        text = re.sub("".join(map(_disguised, key)), "[key]", text, flags=re.IGNORECASE)
+    text = " ".join(text.encode("utf-8", "backslashreplace").decode().split()).rstrip(".")
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _usage(usage: Any) -> tuple[int, int]:
+    counts = usage if isinstance(usage, dict) else {}
+    prompt, spent = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    return (
+        prompt if isinstance(prompt, int) else 0,
+        spent if isinstance(spent, int) else 0,
+    )
+
+
+def _disguised(character: str) -> str:
+    """A pattern for one character as it is, and as URLs and JSON escape it."""
+    code = ord(character)
+    plain = re.escape(character)
+    return plain if character.isalnum() else rf"(?:\\?{plain}|%{code:02x}|\\u{code:04x})"

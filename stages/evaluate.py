@@ -1,0 +1,68 @@
+"""Measure one run on the test rows: ``python -m stages.evaluate RUN``.
+
+Reads ``build/checkpoints/RUN``, ``build/compiled/runs/RUN/test.jsonl``; writes
+``build/evaluations/RUN/scores.json`` and ``predictions.jsonl``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from stages.core.console import Progress, entry, root, say
+from stages.core.jsonl import read_json, read_rows, write_json, write_rows
+from stages.engines.ask import request
+from stages.engines.fulfil import fulfil
+from stages.engines.local import LocalEngine
+from stages.engines.store import Store, default_path
+from stages.scoring.judge import accuracy, by_task, judge
+from stages.scoring.stats import macro
+from stages.spec.project import load_params
+
+
+def main() -> None:
+    """Evaluate one run, greedy and without examples in the prompt."""
+    top, run = root(), sys.argv[1]
+    limit = load_params(top).evaluate["max_tokens"]
+    folder, out = top / f"build/compiled/runs/{run}", top / f"build/evaluations/{run}"
+    tasks = read_json(folder / "tasks.json")
+    engine = LocalEngine(top / f"build/checkpoints/{run}")
+    asked = [
+        (row, request(engine, row["messages"], limit)) for row in read_rows(folder / "test.jsonl")
+    ]
+    with Store(default_path()) as store:
+        progress = Progress(f"evaluate {run}", "answers")
+        done = fulfil([item for _, item in asked], engine, store, progress)
+    predictions = []
+    for row, item in asked:
+        answer = done.answer(item)
+        verdict = judge(answer["completion"], row, tasks[row["task"]])
+        predictions.append(
+            {"id": row["id"], "task": row["task"], "question": row["question"], "gold": row["gold"],
+             "answer": verdict.answer, "correct": verdict.correct,
+             "follows_format": verdict.follows_format, **answer}
+        )  # fmt: skip
+    write_rows(out / "predictions.jsonl", predictions)
+    groups = by_task(predictions, tasks)
+    scores = {
+        name: {
+            **accuracy([item["correct"] for item in group]),
+            "format_followed": _mean([item["follows_format"] for item in group]),
+            "mean_tokens": _mean([item["completion_tokens"] for item in group]),
+        }
+        for name, group in groups.items()
+    }
+    mean, low, high = macro([[item["correct"] for item in group] for group in groups.values()])
+    scores["macro"] = {
+        "accuracy": round(mean, 4), "ci_low": round(low, 4), "ci_high": round(high, 4),
+        "n": len(predictions),
+    }  # fmt: skip
+    write_json(out / "scores.json", scores)
+    say(f"evaluate {run}: " + ", ".join(f"{k} {v['accuracy']:.1%}" for k, v in scores.items()))
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 4) if values else 0.0
+
+
+if __name__ == "__main__":
+    entry(main)

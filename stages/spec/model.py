@@ -1,0 +1,158 @@
+"""Specs as typed, frozen values; built only from data that its JSON Schema accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_MARKER = "The answer is"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of question; see ``specs/schema/task.schema.json`` for each field."""
+
+    id: str
+    suite: str
+    title: str
+    file: str
+    source: Mapping[str, Any]
+    splits: Mapping[str, Mapping[str, Any]]
+    row: Mapping[str, Any]
+    answer_type: str
+    marker: str
+    extract: Sequence[Mapping[str, Any]]
+    strategies: tuple[str, ...]
+    examples: Sequence[Mapping[str, Any]]
+
+    @staticmethod
+    def of(data: Mapping[str, Any], suite: str, file: str) -> Task:
+        """From checked YAML data."""
+        answer = data["answer"]
+        return Task(
+            id=data["id"],
+            suite=suite,
+            title=data["title"],
+            file=file,
+            source=data["data"]["source"],
+            splits=data["data"]["splits"],
+            row=data["row"],
+            answer_type=answer["type"],
+            marker=answer.get("marker", DEFAULT_MARKER),
+            extract=answer["extract"],
+            strategies=tuple(data["strategies"]),
+            examples=data["examples"],
+        )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to teacher or student: templates by name, limit in new tokens."""
+
+    system: str | None
+    user: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to reason; see ``specs/schema/strategy.schema.json``."""
+
+    id: str
+    title: str
+    file: str
+    answer_types: tuple[str, ...]
+    calls: tuple[Call, ...]
+    student_system: str
+    student_user: str
+    target: str
+    uses: tuple[str, ...]
+
+    @staticmethod
+    def of(data: Mapping[str, Any], file: str) -> Strategy:
+        """From checked YAML data."""
+        student = data["student"]
+        return Strategy(
+            id=data["id"],
+            title=data["title"],
+            file=file,
+            answer_types=tuple(data["for"]),
+            calls=tuple(
+                Call(call.get("system"), call["user"], call["max_tokens"]) for call in data["calls"]
+            ),
+            student_system=student["system"],
+            student_user=student["user"],
+            target=student["target"],
+            uses=tuple(data["uses"]),
+        )
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Every template the strategy names, in order of use."""
+        calls = [name for call in self.calls for name in (call.system, call.user) if name]
+        return (*calls, self.student_system, self.student_user, self.target)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way to train the student. `train_on`: nothing, answers, selected or a strategy."""
+
+    id: str
+    train_on: str
+    suites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Params:
+    """``params.yaml``; sections without cross-references stay plain mappings."""
+
+    suites: tuple[str, ...]
+    tasks: Mapping[str, Sequence[str]]
+    student: Mapping[str, Any]
+    teacher: Mapping[str, Any]
+    probe: Mapping[str, Any]
+    fallback: str
+    samples: int
+    runs: tuple[Run, ...]
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+    runtime: Mapping[str, Any]
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Params:
+        """From checked YAML data."""
+        suites = tuple(data["suites"])
+        return Params(
+            suites=suites,
+            tasks=data.get("tasks", {}),
+            student=data["student"],
+            teacher=data["teacher"],
+            probe=data["probe"],
+            fallback=data["select"]["fallback"],
+            samples=data["teach"]["samples"],
+            runs=tuple(
+                Run(name, run["train_on"], tuple(run.get("suites", suites)))
+                for name, run in data["runs"].items()
+            ),
+            train=data["train"],
+            evaluate=data["evaluate"],
+            runtime=data["runtime"],
+        )
+
+    def candidates(self, task: Task) -> tuple[str, ...]:
+        """Strategies that the probe tries on a task, in the task's order."""
+        chosen = self.probe["strategies"]
+        return tuple(s for s in task.strategies if chosen == "all" or s in chosen)
+
+    def trained(self, task: Task) -> dict[str, Any]:
+        """What runs train on: ``fixed`` strategies, and whether one ``selects``."""
+        kinds = [run.train_on for run in self.runs if task.suite in run.suites]
+        fixed = [k for k in kinds if k not in ("nothing", "answers", "selected")]
+        return {"fixed": list(dict.fromkeys(fixed)), "selects": "selected" in kinds}
+
+    def taught(self, task: Task) -> tuple[str, ...]:
+        """Strategies under which the teacher may have to answer the task's train rows."""
+        trained = self.trained(task)
+        chosen = self.candidates(task) if trained["selects"] else ()
+        return tuple(dict.fromkeys([*trained["fixed"], *chosen]))

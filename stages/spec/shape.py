@@ -1,0 +1,124 @@
+"""JSON Schema errors as problems with a place and a hint (family E1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from stages.core.errors import Problem, nearest
+from stages.spec.load import Document
+
+
+@cache
+def validator(path: Path) -> Draft202012Validator:
+    """The schema file as a validator; the file is part of the product, so it is not re-checked."""
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
+def check_shape(document: Document, schema: Path) -> list[Problem]:
+    """Every place where the document departs from its schema."""
+    found: list[Problem] = []
+    for error in validator(schema).iter_errors(document.data):
+        found += _problems(document, error)
+    return found
+
+
+def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path = tuple(error.absolute_path)
+    name = ".".join(map(str, path)) or "the file"
+    value: Any = error.validator_value
+    rule, schema = str(error.validator), cast(Any, error.schema)
+    if rule == "additionalProperties":
+        allowed = schema.get("properties", {})
+        for key in cast(Any, error.instance):
+            if key not in allowed:
+                yield document.problem(
+                    (*path, key), "E111", f"unknown key {key!r} in {name}",
+                    nearest(str(key), allowed), key=True,
+                )  # fmt: skip
+    elif rule == "required":
+        missing = sorted(key for key in value if key not in cast(Any, error.instance))
+        if missing[:1] and error.message.startswith(repr(missing[0])):
+            for key in missing:
+                yield document.problem(path, "E112", f"{name} lacks the key {key!r}")
+    elif rule in ("oneOf", "anyOf"):
+        yield from _branch(document, error, path, name)
+    elif rule in ("enum", "const"):
+        options = [str(option) for option in (value if rule == "enum" else [value])]
+        yield document.problem(
+            path, "E113", f"{name} cannot be {error.instance!r}",
+            nearest(str(error.instance), options),
+        )  # fmt: skip
+    elif rule == "type":
+        wanted = value if isinstance(value, str) else " or ".join(value)
+        kind = _kind(error.instance)
+        yield document.problem(path, "E114", f"{name} must be of type {wanted}, not {kind}")
+    elif rule == "pattern":
+        yield document.problem(
+            path, "E115", f"{name} is {error.instance!r}, which does not match {value}"
+        )
+    elif rule == "propertyNames":
+        yield document.problem(
+            (*path, error.instance), "E115", f"the key {error.instance!r} does not match "
+            f"{schema['propertyNames'].get('pattern', 'the schema')}", key=True,
+        )  # fmt: skip
+    else:
+        yield document.problem(path, "E116", f"{name}: {_limit(rule, value, error)}")
+
+
+def _branch(
+    document: Document, error: ValidationError, path: tuple[Any, ...], name: str
+) -> Iterator[Problem]:
+    """The errors of the alternative that the user most likely meant."""
+    branches: dict[int, list[ValidationError]] = {}
+    for inner in error.context or []:
+        branches.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
+    if not branches:
+        yield document.problem(
+            path, "E117", f"{name} fits more than one form; keep one of its keys"
+        )
+        return
+
+    def distance(index: int) -> tuple[bool, int]:
+        missing = any(e.validator in ("required", "type", "const") for e in branches[index])
+        return missing, len(branches[index])
+
+    best = min(branches, key=distance)
+    if distance(best)[0] and len(branches) > 1:
+        titles = [
+            str(s.get("title") or s.get("const") or s.get("type", ""))
+            for s in cast(Any, error.validator_value)
+        ]
+        shown = ", ".join(t for t in titles if t) or "see the schema"
+        yield document.problem(
+            path, "E117", f"{name} has none of the forms allowed", f"forms: {shown}"
+        )
+        return
+    for inner in branches[best]:
+        yield from _problems(document, inner)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _limit(rule: str, value: Any, error: ValidationError) -> str:
+    words = {
+        "minimum": f"{error.instance} is less than {value}",
+        "maximum": f"{error.instance} is more than {value}",
+        "exclusiveMinimum": f"{error.instance} must be more than {value}",
+        "minItems": f"needs at least {value} item",
+        "maxItems": f"takes at most {value} item",
+        "minLength": "must not be empty",
+        "minProperties": f"needs at least {value} key",
+        "maxProperties": f"takes at most {value} key",
+        "uniqueItems": "holds the same item twice",
+    }
+    return words.get(rule, str(error.message))

@@ -1,0 +1,90 @@
+"""Training rows as token ids, checked before the first step (family E7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stages.core.errors import user_error
+from stages.engines.local import encode_chat
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training row: `ids` are prompt then completion; loss is on ``ids[prompt:]`` alone."""
+
+    id: str
+    ids: list[int]
+    prompt: int
+
+
+def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int) -> list[Example]:
+    """Tokenise prompt and completion apart, as they are met at inference.
+
+    The completion ends with the end-of-turn token, so that the student learns to stop
+    (trl issue 1623).
+
+    Raises:
+        UserError: E711 no rows, E712 rows longer than `max_length` tokens, E713 a chat template
+            whose turn does not end with the tokenizer's end token.
+    """
+    end = end_of_turn(tokenizer)
+    made = []
+    for row in rows:
+        prompt = encode_chat(tokenizer, row["messages"])
+        completion = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
+        made.append(Example(row["id"], [*prompt, *completion, end], len(prompt)))
+    if not made:
+        raise user_error(
+            "build/mix", "E711", "there is no training row",
+            "look at build/yield for why rows were dropped",
+        )  # fmt: skip
+    long = [example for example in made if len(example.ids) > max_length]
+    if long:
+        longest = max(len(example.ids) for example in long)
+        raise user_error(
+            "params.yaml", "E712",
+            f"{len(long)} of {len(made)} training rows are longer than train.max_length, "
+            f"{max_length} tokens; the longest has {longest}, the first is {long[0].id}",
+            f"raise train.max_length to {longest}, or shorten the rationales",
+        )  # fmt: skip
+    return made
+
+
+def end_of_turn(tokenizer: Any) -> int:
+    """The token that ends the assistant's turn, by the chat template itself."""
+    mark = "\x00answer\x00"
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": mark}]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    tail = text.partition(mark)[2]
+    if not tail.startswith(tokenizer.eos_token or "\x00"):
+        raise user_error(
+            "build/student", "E713",
+            f"the chat template ends a turn with {tail[:20]!r}, "
+            f"but the tokenizer's end token is {tokenizer.eos_token!r}",
+            "set eos_token in tokenizer_config.json to the token that ends a turn",
+        )  # fmt: skip
+    return int(tokenizer.eos_token_id)
+
+
+def batches(lengths: Sequence[int], size: int, epochs: int, seed: int) -> list[list[int]]:
+    """Row indices of each step: shuffled, then sorted by length within windows of four batches.
+
+    Little padding, and still no order by length over the epoch.
+    """
+    import random
+
+    made: list[list[int]] = []
+    for epoch in range(epochs):
+        rng = random.Random(f"{seed}/{epoch}")
+        order = list(range(len(lengths)))
+        rng.shuffle(order)
+        steps: list[list[int]] = []
+        for at in range(0, len(order), 4 * size):
+            window = sorted(order[at : at + 4 * size], key=lambda index: lengths[index])
+            cut = [window[i : i + size] for i in range(0, len(window), size)]
+            rng.shuffle(cut)
+            steps += cut
+        made += steps
+    return made

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from stages.engines.request import Request
+
+BASE = Request("local", "m@1", (("system", "Think."), ("user", "2+2?")), 64)
+
+
+def test_key_is_stable() -> None:
+    assert BASE.key == "0bf6a2dc5d858e5acedaae97b24928d84e295b09ac24a847eb7c6c5cabfa36cb"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"endpoint": "http://other/v1"},
+        {"model": "m@2"},
+        {"messages": (("system", "Think hard."), ("user", "2+2?"))},
+        {"messages": (("user", "2+2?"),)},
+        {"temperature": 0.7},
+        {"top_p": 0.9},
+        {"sample": 1},
+    ],
+)
+def test_whatever_alters_the_answer_alters_the_key(change: dict[str, object]) -> None:
+    assert replace(BASE, **change).key != BASE.key  # type: ignore[arg-type]
+
+
+def test_the_limit_and_the_way_a_number_is_written_do_not() -> None:
+    assert replace(BASE, max_tokens=128).key == BASE.key
+    assert replace(BASE, temperature=0, top_p=1).key == BASE.key
+    assert replace(BASE, temperature=-0.0).key == BASE.key
+
+
+def test_chat() -> None:
+    assert BASE.chat() == [
+        {"role": "system", "content": "Think."},
+        {"role": "user", "content": "2+2?"},
+    ]

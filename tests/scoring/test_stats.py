@@ -1,0 +1,92 @@
+"""Intervals and tests against published values and against brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.scoring.stats import chance, macro, mcnemar, wilson
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(0, 0, 0.0, 1.0), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662)],
+)
+def test_wilson_matches_newcombe_1998(successes: int, n: int, low: float, high: float) -> None:
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share(counts: tuple[int, int]) -> None:
+    successes, n = counts
+    low, high = wilson(successes, n)
+    assert 0.0 <= low <= successes / n <= high <= 1.0
+    wide = wilson(successes, n, confidence=0.99)
+    assert wide[0] <= low
+    assert high <= wide[1]
+
+
+def test_wilson_refuses_impossible_counts() -> None:
+    with pytest.raises(ValueError, match="5 successes of 4"):
+        wilson(5, 4)
+
+
+def by_enumeration(gained: int, lost: int) -> float:
+    n = gained + lost
+    far = abs(gained - n / 2)
+    signs = itertools.product((0, 1), repeat=n)
+    return sum(abs(sum(row) - n / 2) >= far for row in signs) / (1 << n)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost"), [(0, 0), (1, 0), (5, 0), (6, 1), (7, 3), (4, 4), (2, 9)]
+)
+def test_mcnemar_is_exact(gained: int, lost: int) -> None:
+    ours = [True] * gained + [False] * lost + [True, False]
+    theirs = [False] * gained + [True] * lost + [True, False]
+    assert mcnemar(ours, theirs) == pytest.approx(by_enumeration(gained, lost))
+    assert mcnemar(ours, theirs) == mcnemar(theirs, ours)
+
+
+def test_mcnemar_on_many_items() -> None:
+    assert mcnemar([True] * 5000, [False] * 5000) == 0.0
+    assert mcnemar([True, False] * 3000, [False, True] * 3000) == 1.0
+
+
+def test_mcnemar_refuses_different_items() -> None:
+    with pytest.raises(ValueError, match="same items: 1 against 2"):
+        mcnemar([True], [True, False])
+
+
+def test_macro_weighs_groups_alike_and_repeats_itself() -> None:
+    groups = [[True] * 30 + [False] * 10, [True, False] * 100]
+    mean, low, high = macro(groups)
+    assert mean == pytest.approx(0.625)
+    # The normal approximation of the same interval.
+    half = 1.96 * (0.75 * 0.25 / 40 + 0.25 / 200) ** 0.5 / 2
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.01)
+    assert macro(groups) == (mean, low, high)
+    assert macro(groups, resamples=50, seed=1) != macro(groups, resamples=50)
+    assert all(type(value) is float for value in (mean, low, high))
+    assert macro([np.array(group).tolist() for group in groups]) == (mean, low, high)
+
+
+def test_macro_of_certain_groups() -> None:
+    assert macro([[True] * 3, [False] * 5]) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("groups", [[], [[True], []]])
+def test_macro_needs_items(groups: list[list[bool]]) -> None:
+    with pytest.raises(ValueError, match="at least one group"):
+        macro(groups)
+
+
+def test_chance() -> None:
+    assert chance("yes_no", 0) == 0.5
+    assert chance("choice", 4) == 0.25
+    assert chance("choice", 0) == 0.0
+    assert chance("number", 5) == 0.0
