@@ -7,19 +7,20 @@ reason, then every dropped rationale with its reason.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from stages.core.console import entry, root, say
+from stages.core.console import argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
 from stages.scoring.judge import Verdict, judge
+from stages.spec.project import load_params
 
 KEPT = "kept"
 
 
 def main() -> None:
     """Curate one suite."""
-    top, suite = root(), sys.argv[1]
+    top = root()
+    suite = argument("suite", load_params(top).suites)
     tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
     rows = {row["id"]: row for row in read_rows(top / f"build/compiled/suites/{suite}/train.jsonl")}
     kept, dropped = [], []

@@ -6,9 +6,7 @@ Reads ``build/checkpoints/RUN``, ``build/compiled/runs/RUN/test.jsonl``; writes
 
 from __future__ import annotations
 
-import sys
-
-from stages.core.console import Progress, entry, root, say
+from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_json, write_rows
 from stages.engines.ask import request
 from stages.engines.fulfil import fulfil
@@ -21,8 +19,10 @@ from stages.spec.project import load_params
 
 def main() -> None:
     """Evaluate one run, greedy and without examples in the prompt."""
-    top, run = root(), sys.argv[1]
-    limit = load_params(top).evaluate["max_tokens"]
+    top = root()
+    params = load_params(top)
+    run = argument("run", [item.id for item in params.runs])
+    limit = params.evaluate["max_tokens"]
     folder, out = top / f"build/compiled/runs/{run}", top / f"build/evaluations/{run}"
     tasks = read_json(folder / "tasks.json")
     engine = LocalEngine(top / f"build/checkpoints/{run}")
@@ -57,7 +57,11 @@ def main() -> None:
         "n": len(predictions),
     }  # fmt: skip
     write_json(out / "scores.json", scores)
-    say(f"evaluate {run}: " + ", ".join(f"{k} {v['accuracy']:.1%}" for k, v in scores.items()))
+    made = f"{len(asked)} answers, {done.generated} generated, {done.held} held"
+    say(
+        f"evaluate {run}: {made}; "
+        + ", ".join(f"{k} {v['accuracy']:.1%}" for k, v in scores.items())
+    )
 
 
 def _mean(values: list[float]) -> float:

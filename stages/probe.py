@@ -6,9 +6,7 @@ Reads ``build/compiled/suites/SUITE/probe.jsonl``, ``build/student``; writes
 
 from __future__ import annotations
 
-import sys
-
-from stages.core.console import Progress, entry, root, say
+from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_rows, write_rows
 from stages.engines.ask import request
 from stages.engines.fulfil import fulfil
@@ -19,8 +17,9 @@ from stages.spec.project import load_params
 
 def main() -> None:
     """Probe one suite."""
-    top, suite = root(), sys.argv[1]
-    limit = load_params(top).probe["max_tokens"]
+    top = root()
+    params = load_params(top)
+    suite, limit = argument("suite", params.suites), params.probe["max_tokens"]
     engine = LocalEngine(top / "build/student")
     asked = [
         (row, strategy, request(engine, prompt["messages"], min(limit, prompt["max_tokens"])))

@@ -8,10 +8,9 @@ Reads ``build/probe/SUITE.jsonl``, ``build/compiled/suites/SUITE/``; writes
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 
-from stages.core.console import entry, root, say
+from stages.core.console import argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_json
 from stages.scoring.choose import choose
 from stages.scoring.judge import judge
@@ -21,8 +20,9 @@ from stages.spec.project import load_params
 
 def main() -> None:
     """Select for one suite."""
-    top, suite = root(), sys.argv[1]
-    fallback = load_params(top).fallback
+    top = root()
+    params = load_params(top)
+    suite = argument("suite", params.suites)
     tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
     rows = {row["id"]: row for row in read_rows(top / f"build/compiled/suites/{suite}/probe.jsonl")}
     outcomes: dict[str, dict[str, list[tuple[bool, int]]]] = {
@@ -36,7 +36,7 @@ def main() -> None:
     selected = {}
     for name, task in tasks.items():
         guess = chance(task["answer"]["type"], options.get(name, 0))
-        choice = choose(outcomes[name], guess, fallback)
+        choice = choose(outcomes[name], guess, params.fallback)
         selected[name] = asdict(choice) | {"chance": guess}
         say(f"select {suite}/{name}: {choice.strategy}, because {choice.reason}")
     write_json(top / f"build/selected/{suite}.json", selected)

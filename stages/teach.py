@@ -8,9 +8,7 @@ Reads ``build/compiled/suites/SUITE/``, ``build/selected/SUITE.json``; writes
 
 from __future__ import annotations
 
-import sys
-
-from stages.core.console import Progress, entry, root, say
+from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
 from stages.engines.ask import request, sampling, teacher_engine
 from stages.engines.fulfil import fulfil
@@ -21,8 +19,9 @@ from stages.spec.project import load_params
 
 def main() -> None:
     """Teach one suite."""
-    top, suite = root(), sys.argv[1]
+    top = root()
     params = load_params(top)
+    suite = argument("suite", params.suites)
     tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
     selected = read_json(top / f"build/selected/{suite}.json")
     engine = teacher_engine(params.teacher, params.runtime, top)

@@ -7,12 +7,11 @@ Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/
 from __future__ import annotations
 
 import shutil
-import sys
 from itertools import islice
 from pathlib import Path
 
-from stages.core.console import Progress, entry, root, say
-from stages.core.jsonl import read_json, read_rows, write_json
+from stages.core.console import Progress, argument, entry, root, say
+from stages.core.jsonl import absent, read_json, read_rows, write_json
 from stages.engines.ask import request
 from stages.engines.local import Generator, LocalEngine
 from stages.engines.local import plan as plan_batches
@@ -23,18 +22,23 @@ from stages.training.tokenise import tokenise
 
 def main() -> None:
     """Train one run; a run that trains on nothing keeps the student as it is."""
-    top, run = root(), sys.argv[1]
+    top = root()
     params = load_params(top)
+    runs = {item.id: item for item in params.runs}
+    run = argument("run", runs)
     out, log = top / f"build/checkpoints/{run}", top / f"build/training/{run}"
-    if next(item for item in params.runs if item.id == run).train_on == "nothing":
-        shutil.copytree(top / "build/student", out, dirs_exist_ok=True)
+    student = top / "build/student"
+    if not student.is_dir():
+        raise absent(student)
+    if runs[run].train_on == "nothing":
+        shutil.copytree(student, out, dirs_exist_ok=True)
         write_json(log / "loss.json", [])
         write_json(log / "valid.json", [])
         say(f"train {run}: the student as it is")
         return
     from stages.training.sft import train
 
-    generator = Generator.load(top / "build/student")
+    generator = Generator.load(student)
     rows = islice(read_rows(top / f"build/mix/{run}.jsonl"), 1, None)
     examples = tokenise(rows, generator.tokenizer, params.train["max_length"])
     tokens = sum(len(example.ids) for example in examples)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from stages.compiler.prompts import (
+    ANSWERS,
     Renderer,
     check_recorded,
+    check_rendering,
     check_templates,
     erasure_conflicts,
     variables,
@@ -24,28 +26,37 @@ from stages.compiler.rows import SPLITS, Row, check_examples, task_rows
 from stages.core.errors import Problem, UserError
 from stages.core.jsonl import digest, write_json, write_rows
 from stages.spec.model import Run, Task
-from stages.spec.project import Project, load_project
+from stages.spec.project import Project, load_project, load_specs
 
 Rows = dict[tuple[str, str], dict[str, list[Row]]]
 
-ANSWERS = "student/answer.j2"
 BY_SUITE = ("probe", "selected", "rationales", "curated", "yield")
 BY_RUN = ("mix", "checkpoints", "training", "evaluations")
 
 
 def checked(root: Path) -> tuple[Project, Rows]:
     """Load the project and all rows; raises `UserError` with every problem found."""
-    project = load_project(root)
-    problems = [*check_templates(project), *erasure_conflicts(project)]
+    specs, problems = load_specs(root)
+    project, found = load_project(specs)
+    problems += found
+    unlinked = bool(problems)
+    problems += check_templates(specs)
+    for task in specs.tasks.values():
+        problems += check_examples(task, specs.task_document(task))
     rows: Rows = {}
-    for key, task in project.tasks.items():
-        document = project.documents[task.file]
-        problems += check_examples(task, document)
+    for key, task in project.tasks.items() if project else ():
         try:
-            rows[key] = task_rows(task, root, document)
-            check_recorded(project, task, rows[key]["train"])
+            rows[key] = task_rows(task, root, specs.task_document(task))
         except UserError as error:
             problems += error.problems
+    if project is None or unlinked:  # what follows looks up what is linked
+        raise UserError(problems)
+    problems += erasure_conflicts(project)
+    for key, made in rows.items():
+        problems += check_recorded(project, project.tasks[key], made["train"])
+    if not problems:
+        for key, made in rows.items():
+            problems += check_rendering(project, project.tasks[key], made)
     if problems:
         raise UserError(problems)
     return project, rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
@@ -10,36 +12,67 @@ from jinja2 import TemplateError
 from stages.compiler.rows import Row
 from stages.core.errors import Problem, UserError, user_error
 from stages.spec.model import Strategy, Task
-from stages.spec.project import Project
+from stages.spec.project import Project, Specs
 
 Messages = list[dict[str, str]]
 
+ANSWERS = "student/answer.j2"
+"""The training text of runs that train on the gold answers alone."""
+ROW_VARIABLES = frozenset({"question", "options", "answer_marker"})
 
-def check_templates(project: Project) -> list[Problem]:
+
+def check_templates(specs: Specs) -> list[Problem]:
     """Existence, syntax and variables of every template that a strategy names (E3)."""
     problems: list[Problem] = []
-    templates = project.templates
-    for strategy in project.strategies.values():
-        document = project.documents[strategy.file]
+    templates = specs.templates
+    for strategy in specs.strategies.values():
+        document = specs.documents[strategy.file]
         for name in dict.fromkeys(strategy.templates):
-            path = (templates.folder / name).resolve()
-            if not path.is_relative_to(templates.folder.resolve()):
-                problems.append(
-                    document.problem((), "E304", f"the template {name!r} is outside templates/")
-                )
-            elif not path.is_file():
+            where = _named(strategy, name)
+            inside, there = _state(templates.folder, name)
+            if not inside:
                 problems.append(
                     document.problem(
-                        _named(strategy, name), "E301", f"there is no template templates/{name}",
-                        "create it, or name one that exists",
+                        where, "E304", f"the template {name!r} is outside templates/",
+                        "copy it there and write its path from there",
                     )
                 )  # fmt: skip
+            elif not there:
+                message = f"there is no template templates/{name}"
+                hint = _similar(templates.folder, name) or "create it"
+                problems.append(document.problem(where, "E301", message, hint))
             else:
                 known = frozenset(strategy.uses)
+                offered = ROW_VARIABLES
                 if name == strategy.target:
-                    known |= {"rationale", "answer", "completion"}
-                problems += templates.check(name, known, f"strategy {strategy.id}")
+                    known |= {"rationale", "answer"}
+                problems += templates.check(name, known, offered, f"strategy {strategy.id}")
+    if not (templates.folder / ANSWERS).is_file():
+        problems.append(
+            Problem(
+                f"templates/{ANSWERS}", 0, 0, "E301", "this template is not there",
+                "create it: runs that train on answers are written with it",
+            )
+        )  # fmt: skip
+    else:
+        known = ROW_VARIABLES | {"answer"}
+        problems += templates.check(ANSWERS, known, frozenset(), "runs that train on answers")
     return problems
+
+
+def _state(folder: Path, name: str) -> tuple[bool, bool]:
+    """Whether the name stays in the folder, and whether it is a file's."""
+    try:
+        path = (folder / name).resolve()
+        return path.is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError):  # no file can have such a name
+        return True, False
+
+
+def _similar(folder: Path, name: str) -> str:
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*.j2")]
+    close = difflib.get_close_matches(name, sorted(files), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def _named(strategy: Strategy, name: str) -> tuple[Any, ...]:
@@ -69,6 +102,11 @@ class Renderer:
         """The student's own messages, with the strategy erased (Orca 2, section 4)."""
         return self._messages(strategy.student_system, strategy.student_user, task, row)
 
+    def target(self, strategy: Strategy, task: Task, row: Row) -> str:
+        """The training text, had the teacher's rationale been the one given."""
+        values = {"rationale": "Because.", "answer": row.gold, **variables(task, row)}
+        return self._render(strategy.target, values, row)
+
     def _messages(self, system: str | None, user: str, task: Task, row: Row) -> Messages:
         values = variables(task, row)
         made = [{"role": "system", "content": self._render(system, values, row)}] if system else []
@@ -88,33 +126,42 @@ def variables(task: Task, row: Row) -> dict[str, Any]:
     return {"question": row.question, "options": list(row.options), "answer_marker": task.marker}
 
 
-def check_recorded(project: Project, task: Task, rows: list[Row]) -> None:
+def check_rendering(project: Project, task: Task, rows: Mapping[str, list[Row]]) -> list[Problem]:
+    """Each strategy on the first row of each split, so that a check finds what compile would."""
+    renderer = Renderer(project)
+    used = dict.fromkeys([*project.params.candidates(task), *project.params.taught(task)])
+    problems: list[Problem] = []
+    for strategy in (project.strategies[name] for name in used):
+        for row in (part[0] for part in rows.values() if part):
+            for render in (renderer.asked, renderer.erased, renderer.target):
+                try:
+                    render(strategy, task, row)
+                except UserError as error:
+                    problems += error.problems
+    return problems
+
+
+def check_recorded(project: Project, task: Task, rows: list[Row]) -> Iterator[Problem]:
     """The recorded teacher answers only strategies that its rows hold (E501)."""
     if project.params.teacher["engine"] != "recorded":
         return
-    document = project.documents[task.file]
+    document = project.task_document(task)
     held = {strategy for row in rows for strategy in row.worked}
-    problems = []
     for strategy in project.params.taught(task):
         lacking = [row.id for row in rows if strategy not in row.worked]
         if lacking:
             offer = ", ".join(sorted(held)) or "none"
-            problems.append(
-                document.problem(
-                    ("row", "worked") if "worked" in task.row else ("row",), "E501",
-                    f"the recorded teacher has no {strategy} rationale for {len(lacking)} of "
-                    f"{len(rows)} train rows, the first is {lacking[0]}",
-                    f"it holds: {offer}; drop the strategy for this task, "
-                    "or put an LLM endpoint in the recorded teacher's place (params.yaml, teacher)",
-                )
+            yield document.problem(
+                ("row", "worked") if "worked" in task.row else ("row",), "E501",
+                f"the recorded teacher has no {strategy} rationale for {len(lacking)} of "
+                f"{len(rows)} train rows, the first is {lacking[0]}",
+                f"it holds: {offer}; drop the strategy for this task, "
+                "or put an LLM endpoint in the recorded teacher's place (params.yaml, teacher)",
             )  # fmt: skip
-    if problems:
-        raise UserError(problems)
 
 
 def erasure_conflicts(project: Project) -> Iterator[Problem]:
     """A run that mixes strategies needs one student prompt, else the prompt tells them apart."""
-    document = project.documents["params"]
     for run in project.params.runs:
         if run.train_on != "selected":
             continue
@@ -124,7 +171,7 @@ def erasure_conflicts(project: Project) -> Iterator[Problem]:
                 for s in (project.strategies[name] for name in project.params.candidates(task))
             }
             if task.suite in run.suites and len(pairs) > 1:
-                yield document.problem(
+                yield project.document.problem(
                     ("runs", run.id), "E504",
                     f"the candidates of {task.id} have different student prompts, "
                     "so the strategy would not be erased",

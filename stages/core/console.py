@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from stages.core.errors import UserError, user_error
+from stages.core.errors import UserError, nearest, user_error
 
 
 def root() -> Path:
@@ -26,6 +26,26 @@ def root() -> Path:
             "run from the top of the repository",
         )  # fmt: skip
     return folder
+
+
+def argument(kind: str, allowed: Iterable[str]) -> str:
+    """The one argument of a stage: a suite or a run of ``params.yaml``.
+
+    Raises:
+        UserError: E513 when it is absent or names none of `allowed`.
+    """
+    names = list(allowed)
+    if len(sys.argv) != 2:
+        raise user_error(
+            "command line", "E513", f"this stage takes the name of one {kind}",
+            "allowed: " + ", ".join(names),
+        )  # fmt: skip
+    name = sys.argv[1]
+    if name not in names:
+        raise user_error(
+            "command line", "E513", f"params.yaml names no {kind} {name!r}", nearest(name, names)
+        )
+    return name
 
 
 def entry(main: Callable[[], None]) -> None:
@@ -98,7 +118,7 @@ class Progress:
             parts.append(note)
         line = ", ".join(parts)
         if self._live:
-            width = os.get_terminal_size().columns
+            width = shutil.get_terminal_size().columns
             print(
                 f"\r{line[: width - 1]:<{width - 1}}", end="\n" if done >= total else "", flush=True
             )

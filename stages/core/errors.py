@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+EXCERPT = 160
+"""Characters of a source line that are shown; a longer line is cut around the caret."""
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -35,10 +38,22 @@ class Problem:
             place += f":{self.line}:{self.column}"
         lines = [f"{place}: {self.code} {self.message}"]
         if self.source:
-            lines += [f"    {self.source}", "    " + " " * (self.column - 1) + "^"]
+            lines += _excerpt(self.source, max(self.column - 1, 0))
         if self.hint:
             lines.append(f"    hint: {self.hint}")
         return "\n".join(lines)
+
+
+def _excerpt(source: str, at: int) -> tuple[str, str]:
+    # A tab would move the caret and an escape sequence the terminal; each becomes one space.
+    shown = "".join(char if char.isprintable() else " " for char in source)
+    start = max(0, at - EXCERPT // 2) if len(shown) > EXCERPT else 0
+    part = shown[start : start + EXCERPT]
+    if start:
+        part = "…" + part[1:]
+    if start + EXCERPT < len(shown):
+        part = part[:-1] + "…"
+    return f"    {part}", "    " + " " * (at - start) + "^"
 
 
 class UserError(Exception):

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from stages.core.errors import UserError, user_error
+
 
 def canonical(value: Any) -> str:
     """One text per value: sorted keys, no spaces, UTF-8 kept, NaN refused (RFC 8785 in spirit).
@@ -57,8 +59,16 @@ def write_rows(path: Path, rows: Iterable[Any]) -> int:
 
 
 def read_rows(path: Path) -> Iterator[Any]:
-    """Read what `write_rows` wrote, a row at a time. Only a line feed ends a line."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    """Read what `write_rows` wrote, a row at a time. Only a line feed ends a line.
+
+    Raises:
+        UserError: E514 when the file is not there.
+    """
+    try:
+        file = path.open(encoding="utf-8", newline="\n")
+    except FileNotFoundError:
+        raise absent(path) from None
+    with file:
         for line in file:
             yield json.loads(line)
 
@@ -71,5 +81,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a whole JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a whole JSON file.
+
+    Raises:
+        UserError: E514 when the file is not there.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise absent(path) from None
+
+
+def absent(path: Path) -> UserError:
+    """E514, for what an earlier stage makes."""
+    here = Path.cwd()
+    name = path.relative_to(here) if path.is_relative_to(here) else path
+    return user_error(
+        name.as_posix(), "E514", "this does not exist yet", "run `dvc repro`, which makes it"
+    )

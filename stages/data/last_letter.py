@@ -43,10 +43,13 @@ def _row(words: list[str]) -> dict[str, Any]:
 
 
 def _worked(words: list[str], answer: str) -> dict[str, str]:
-    end = f"The answer is {answer}."
+    # Spelled with spaces, each letter is one token: joining them would be a lesson in the
+    # tokenizer, not in the task. The published cleansing removes the spaces again.
     letters = list(answer)
+    spelled = " ".join(letters)
+    end = f"The answer is {spelled}."
     steps = " ".join(
-        f'"{word}" ends in "{word[-1]}", so far "{answer[: place + 1]}".'
+        f'"{word}" ends in "{word[-1]}": {" ".join(letters[: place + 1])}.'
         for place, word in enumerate(words)
     )
     several = len(words) > 1
@@ -56,11 +59,11 @@ def _worked(words: list[str], answer: str) -> dict[str, str]:
         "step_by_step": f"{steps} {end}",
         "explain_then_answer": f"The last {'letters' if several else 'letter'} of {listed(words)} "
         f"{'are' if several else 'is'} {listed(letters)}. "
-        f'Written one after another they spell "{answer}". {end}',
-        "recall_then_generate": "To concatenate is to write letters one after another without "
-        f'spaces. The last letters are {", ".join(letters)}, which gives "{answer}". {end}',
+        f"Written one after another they spell {spelled}. {end}",
+        "recall_then_generate": "To concatenate is to write letters one after another. "
+        f"The last letters are {', '.join(letters)}, which gives {spelled}. {end}",
         "recall_reason_generate": "Recall: the last letter of a word is its rightmost one. "
-        f'Reason: {pairs}. Joined in order: "{answer}". {end}',
+        f"Reason: {pairs}. Joined in order: {spelled}. {end}",
         "extract_then_generate": f"Words: {', '.join(words)}. "
         f"Last letters: {', '.join(letters)}. {end}",
     }

@@ -53,13 +53,10 @@ class LocalEngine:
 
 
 def folder_digest(folder: Path) -> str:
-    """Hex SHA-256 over the files that decide what the model says, by name."""
+    """Hex SHA-256 over what can decide what the model says, by name: all but notes on it."""
     whole = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".jinja") or path.name in (
-            "config.json",
-            "tokenizer.json",
-        ):
+        if path.is_file() and path.suffix != ".md" and not path.name.startswith("."):
             part = hashlib.sha256()
             with path.open("rb") as file:
                 while block := file.read(1 << 22):

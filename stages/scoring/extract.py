@@ -114,7 +114,7 @@ def _behind(completion: str, position: int, answer_type: str, options: Sequence[
     start = gap.end() if gap else position
     line = _LINE.match(completion, start)
     text = line[0] if line else ""
-    if answer_type in ("exact", "string"):
+    if answer_type in ("exact", "string", "letters"):
         end = _SENTENCE_END.search(text)
         return read(text[: end.end()] if end else text, answer_type)
     if answer_type == "choice":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, get_args
 
-AnswerType = Literal["number", "choice", "yes_no", "exact", "string"]
+AnswerType = Literal["number", "choice", "yes_no", "exact", "string", "letters"]
 ANSWER_TYPES: tuple[AnswerType, ...] = get_args(AnswerType)
 
 RELATIVE_TOLERANCE = Fraction(1, 1_000_000)
@@ -79,6 +79,10 @@ def read(text: str, answer_type: str, options: Sequence[str] = ()) -> str | None
         return _bare(text) or None
     if answer_type == "string":
         return _folded(text) or None
+    if (
+        answer_type == "letters"
+    ):  # the cleansing of Kojima et al. (arXiv 2205.11916) for last letters
+        return "".join(sign for sign in text.casefold() if sign.isalnum()) or None
     raise ValueError(f"no answer type {answer_type!r}; there are {', '.join(ANSWER_TYPES)}")
 
 

@@ -7,6 +7,8 @@ duplicate win in silence (its issue 4077); here it is an error.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,9 @@ from stages.core.errors import Problem
 Path_ = tuple[Any, ...]
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
+TAG = "tag:yaml.org,2002:"
+# What YAML counts as the end of a line, so that line numbers here are those of its marks.
+LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @dataclass
@@ -56,10 +61,14 @@ class Document:
     ) -> Problem:
         """A problem at a line and column, with the line as its source."""
         source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        return Problem(self.file, line, column, code, message, hint, source[:200])
+        return Problem(self.file, line, column, code, message, hint, source)
 
 
 KEY = object()
+
+
+class _AliasError(yaml.composer.ComposerError):
+    pass
 
 
 class _Loader(yaml.SafeLoader):
@@ -69,9 +78,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             events: Any = self
             mark = events.peek_event().start_mark
-            raise yaml.composer.ComposerError(
-                None, None, "an alias (*name) is not allowed; write the value out", mark
-            )
+            raise _AliasError(None, None, "alias", mark)
         return super().compose_node(parent, index)
 
 
@@ -87,6 +94,11 @@ def load(path: Path, root: Path) -> Document:
     except FileNotFoundError:
         document.problems.append(Problem(name, 0, 0, "E101", "this file does not exist"))
         return document
+    except OSError as error:
+        document.problems.append(
+            Problem(name, 0, 0, "E101", f"this file cannot be read: {error.strerror}")
+        )
+        return document
     if len(raw) > MAX_BYTES:
         document.problems.append(
             Problem(name, 0, 0, "E102", f"this file is larger than {MAX_BYTES} bytes")
@@ -95,12 +107,13 @@ def load(path: Path, root: Path) -> Document:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        before = error.object[: error.start].decode()
+        place = before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
         document.problems.append(
-            Problem(name, line, 1, "E102", "this file is not UTF-8 text", "save it as UTF-8")
+            Problem(name, *place, "E102", "this file is not UTF-8 text", "save it as UTF-8")
         )
         return document
-    document.lines = text.splitlines()
+    document.lines = LINE_END.split(text)
     try:
         node = yaml.compose(text, Loader=_Loader)
         if node is None:
@@ -108,24 +121,47 @@ def load(path: Path, root: Path) -> Document:
             document.places[()] = (1, 1)
         else:
             document.data = _build(document, node, (), 0)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = str(getattr(error, "problem", None) or error).splitlines()[0]
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            if document.data is None and not document.problems:
+                document.data = {}
+    except _AliasError as error:
         document.problems.append(
-            document.problem_at(line, column, "E103", f"this is not valid YAML: {what}")
+            document.problem_at(
+                *_place(error.problem_mark),
+                "E107", "an alias (*name) is not allowed", "write the value out",
+            )
+        )  # fmt: skip
+    except yaml.MarkedYAMLError as error:
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        place = _place(error.problem_mark or error.context_mark)
+        document.problems.append(
+            document.problem_at(*place, "E103", f"this is not valid YAML: {what}")
         )
+    except yaml.reader.ReaderError as error:
+        lines = LINE_END.split(text[: error.position])
+        document.problems.append(
+            document.problem_at(
+                len(lines), len(lines[-1]) + 1,
+                "E103", f"this is not valid YAML: it holds the character U+{error.character:04X}",
+                "remove the character",
+            )
+        )  # fmt: skip
     except RecursionError:
         document.problems.append(Problem(name, 1, 1, "E104", "this file is nested too deeply"))
     return document
 
 
+def _place(mark: yaml.Mark | None) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
 def _build(document: Document, node: yaml.Node, path: Path_, depth: int) -> Any:
-    place = (node.start_mark.line + 1, node.start_mark.column + 1)
+    place = _place(node.start_mark)
     document.places[path] = place
     if depth > MAX_DEPTH:
         document.problems.append(document.problem_at(*place, "E104", "this is nested too deeply"))
         return None
+    if isinstance(node, yaml.CollectionNode) and node.tag not in (TAG + "map", TAG + "seq"):
+        return _refuse_tag(document, node, place)
     if isinstance(node, yaml.MappingNode):
         return dict(_pairs(document, node, path, depth))
     if isinstance(node, yaml.SequenceNode):
@@ -141,7 +177,7 @@ def _pairs(
 ) -> Iterator[tuple[str, Any]]:
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
-        line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+        line, column = _place(key_node.start_mark)
         if not isinstance(key_node, yaml.ScalarNode):
             document.problems.append(
                 document.problem_at(line, column, "E105", "a key must be a plain word")
@@ -165,23 +201,30 @@ def _pairs(
 
 
 def _scalar(document: Document, node: yaml.Node, place: tuple[int, int]) -> Any:
-    tag = node.tag.rsplit(":", 1)[-1]
+    tag = node.tag.removeprefix(TAG)
+    if tag == "timestamp":  # a date in plain YAML: people mean the text
+        return node.value
     if tag not in ("str", "int", "float", "bool", "null"):
-        if tag == "timestamp":  # a date in plain YAML: people mean the text
-            return node.value
-        document.problems.append(
-            document.problem_at(
-                *place, "E107", f"the YAML tag {node.tag!r} is not allowed", "write plain values"
-            )
-        )
-        return None
+        return _refuse_tag(document, node, place)
     loader = _Loader("")
     try:
-        return loader.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+        value = loader.construct_object(node)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("it is not a finite number")
+        return value
+    except (yaml.YAMLError, ValueError, KeyError) as error:
+        reason = f"{node.value!r} is no {tag}" if isinstance(error, KeyError) else str(error)
         document.problems.append(
-            document.problem_at(*place, "E103", f"this value cannot be read: {error}")
+            document.problem_at(*place, "E103", f"this value cannot be read: {reason}")
         )
         return None
     finally:
         loader.dispose()
+
+
+def _refuse_tag(document: Document, node: yaml.Node, place: tuple[int, int]) -> None:
+    tag = "!!" + node.tag.removeprefix(TAG) if node.tag.startswith(TAG) else node.tag
+    hint = "write a plain value, in quotes where it is text"
+    document.problems.append(
+        document.problem_at(*place, "E107", f"the YAML tag {tag} is not allowed", hint)
+    )

@@ -125,7 +125,7 @@ class Params:
         suites = tuple(data["suites"])
         return Params(
             suites=suites,
-            tasks=data.get("tasks", {}),
+            tasks=data["tasks"] or {},
             student=data["student"],
             teacher=data["teacher"],
             probe=data["probe"],
@@ -139,6 +139,10 @@ class Params:
             evaluate=data["evaluate"],
             runtime=data["runtime"],
         )
+
+    def names(self, suite: str, task: str) -> bool:
+        """Whether the task is one that is run."""
+        return suite in self.suites and task in self.tasks.get(suite, [task])
 
     def candidates(self, task: Task) -> tuple[str, ...]:
         """Strategies that the probe tries on a task, in the task's order."""

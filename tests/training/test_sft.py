@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stages.engines.local import Generator
+from stages.engines.request import Request
+from stages.training.sft import IGNORED, Log, collate, completion_loss, train
+from stages.training.tokenise import Example, tokenise
+
+SETTINGS = {
+    "seed": 1,
+    "epochs": 1,
+    "batch_size": 2,
+    "learning_rate": 1e-3,
+    "warmup_ratio": 0.0,
+    "weight_decay": 0.0,
+    "evaluations": 1,
+}
+ANSWERS = ["Heads, so yes.", "Tails, so no.", "It stays as it was.", "no"]
+
+
+def examples(generator: Generator, count: int = 4) -> list[Example]:
+    return tokenise(map(row, range(count)), generator.tokenizer, 128)
+
+
+def row(number: int) -> dict[str, Any]:
+    messages = [{"role": "user", "content": f"Is coin {number} heads up?"}]
+    answer = ANSWERS[number % len(ANSWERS)]
+    return {"id": f"coin/train/{number}/0", "messages": messages, "completion": answer}
+
+
+def silent(step: int, steps: int, tokens: int, note: str) -> None:
+    pass
+
+
+def trained(
+    tiny: Path,
+    out: Path,
+    accuracy: Callable[[Generator], float] = lambda generator: 0.5,
+    **settings: Any,
+) -> tuple[Generator, Log]:
+    generator = Generator.load(tiny)
+    return generator, train(
+        generator, examples(generator), accuracy, {**SETTINGS, **settings}, out, silent
+    )
+
+
+def weights(generator: Generator) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in generator.model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@torch.no_grad()
+def test_loss_is_that_of_transformers_on_completion_tokens_alone(tiny: Path) -> None:
+    generator = Generator.load(tiny)
+    batch = collate(examples(generator))
+    total, count = completion_loss(generator.model, batch["input_ids"], batch["labels"])
+    wanted = generator.model(input_ids=batch["input_ids"], labels=batch["labels"]).loss
+    assert count == sum(len(answer) + 1 for answer in ANSWERS)
+    assert float(total / count) == pytest.approx(float(wanted), abs=1e-4)
+
+
+@torch.no_grad()
+def test_padding_changes_no_loss(tiny: Path) -> None:
+    generator = Generator.load(tiny)
+    made = examples(generator)
+    together = collate(made)
+    whole, _ = completion_loss(generator.model, together["input_ids"], together["labels"])
+    apart = 0.0
+    for example in made:
+        one = collate([example])
+        apart += float(completion_loss(generator.model, one["input_ids"], one["labels"])[0])
+    assert float(whole) == pytest.approx(apart, abs=1e-3)
+
+
+def test_prompt_and_padding_are_ignored() -> None:
+    batch = collate([Example("a", [5, 6, 7, 8], 3), Example("b", [5, 6], 1)])
+    assert batch["labels"].tolist() == [
+        [IGNORED, IGNORED, IGNORED, 8],
+        [IGNORED, 6, IGNORED, IGNORED],
+    ]
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8], [5, 6, 0, 0]]
+
+
+@pytest.mark.parametrize(("scores", "best"), [([0.2, 0.9, 0.5], 2), ([0.5, 0.5, 0.1], 2)])
+def test_the_best_checkpoint_by_valid_is_what_is_on_disk(
+    tiny: Path, tmp_path: Path, scores: list[float], best: int
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def scripted(generator: Generator) -> float:
+        assert not generator.model.training
+        seen.append(weights(generator))
+        return scores[len(seen) - 1]
+
+    _, log = trained(tiny, tmp_path / "out", scripted, epochs=3, evaluations=3)
+    assert [item["valid_accuracy"] for item in log.evaluations] == scores
+    assert [item["step"] for item in log.evaluations] == [2, 4, 6]
+    assert log.best_step == log.evaluations[best - 1]["step"]
+    kept = weights(Generator.load(tmp_path / "out"))
+    assert [same(kept, state) for state in seen] == [number == best for number in (1, 2, 3)]
+
+
+def test_training_twice_gives_the_same_weights(tiny: Path, tmp_path: Path) -> None:
+    logs = [trained(tiny, tmp_path / name, epochs=3)[1] for name in ("one", "two")]
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert files[0] == files[1]
+    assert logs[0] == logs[1]
+    assert [item["step"] for item in logs[0].steps] == list(range(1, 7))
+    assert {"step", "loss", "learning_rate"} == logs[0].steps[0].keys()
+
+
+def test_an_overfitted_student_repeats_its_completions_and_stops(
+    tiny: Path, tmp_path: Path
+) -> None:
+    generator, log = trained(
+        tiny, tmp_path / "out", epochs=150, batch_size=4, learning_rate=1e-2, warmup_ratio=0.05
+    )
+    assert log.steps[-1]["loss"] < 0.05 < 4 < log.steps[0]["loss"]
+    pairs = [(("user", row(number)["messages"][0]["content"]),) for number in range(4)]
+    asked = [Request("local", "m", pair, 40) for pair in pairs]
+    for student in (generator, Generator.load(tmp_path / "out")):
+        answers = student.generate(asked)
+        assert [answer.text for answer in answers] == ANSWERS
+        assert {answer.finish_reason for answer in answers} == {"stop"}
