@@ -60,11 +60,13 @@ def entry(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped; what was answered so far is in the store", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        # Libraries written in Rust report a full disk in words, with no errno.
+        words = "No space left on device"
+        if getattr(error, "errno", None) != errno.ENOSPC and words not in str(error):
             raise
         print(
-            f"{error.filename or 'disk'}: E601 no space left on the device\n"
+            f"{getattr(error, 'filename', None) or 'disk'}: E601 no space left on the device\n"
             "    hint: free some space and run `dvc repro` again; finished work is kept",
             file=sys.stderr,
         )

@@ -21,6 +21,10 @@ from stages.engines.request import Completion, Deliver, Message, Request
 
 BATCH_ROWS = 32
 
+# Read when torch loads. Threads that spin while they wait make a busy machine, a laptop with a
+# browser open, several times slower; on an idle one, sleeping costs nothing that was measurable.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 class LocalEngine:
     """A checkpoint folder as an engine; its weights are loaded when the first answer is missing.

@@ -14,19 +14,19 @@ def test_first_row_of_a_seed() -> None:
         "and concatenate them.",
         "answer": "neao",
         "worked": {
-            "direct": "The answer is neao.",
-            "step_by_step": '"Benjamin" ends in "n", so far "n". "Wallace" ends in "e", so far '
-            '"ne". "Josefina" ends in "a", so far "nea". "Guillermo" ends in "o", so far "neao". '
-            "The answer is neao.",
+            "direct": "The answer is n e a o.",
+            "step_by_step": '"Benjamin" ends in "n": n. "Wallace" ends in "e": n e. "Josefina" '
+            'ends in "a": n e a. "Guillermo" ends in "o": n e a o. The answer is n e a o.',
             "explain_then_answer": "The last letters of Benjamin, Wallace, Josefina and Guillermo "
-            'are n, e, a and o. Written one after another they spell "neao". The answer is neao.',
-            "recall_then_generate": "To concatenate is to write letters one after another without "
-            'spaces. The last letters are n, e, a, o, which gives "neao". The answer is neao.',
+            "are n, e, a and o. Written one after another they spell n e a o. "
+            "The answer is n e a o.",
+            "recall_then_generate": "To concatenate is to write letters one after another. "
+            "The last letters are n, e, a, o, which gives n e a o. The answer is n e a o.",
             "recall_reason_generate": "Recall: the last letter of a word is its rightmost one. "
             "Reason: Benjamin n, Wallace e, Josefina a, Guillermo o. "
-            'Joined in order: "neao". The answer is neao.',
+            "Joined in order: n e a o. The answer is n e a o.",
             "extract_then_generate": "Words: Benjamin, Wallace, Josefina, Guillermo. "
-            "Last letters: n, e, a, o. The answer is neao.",
+            "Last letters: n, e, a, o. The answer is n e a o.",
         },
     }
 
@@ -45,12 +45,10 @@ def test_gold_is_what_the_question_asks(words: int) -> None:
 
 def test_steps_build_the_answer_letter_by_letter() -> None:
     for row in generate(10, 200):
-        steps = re.findall(
-            r'"(\w+)" ends in "(\w)", so far "(\w+)"\.', row["worked"]["step_by_step"]
-        )
+        steps = re.findall(r'"(\w+)" ends in "(\w)": ([\w ]+)\.', row["worked"]["step_by_step"])
         assert [word for word, _, _ in steps] == row["question"].split('"')[1].split()
         built = ""
         for word, letter, so_far in steps:
             built += letter
-            assert (word[-1], so_far) == (letter, built)
+            assert (word[-1], so_far) == (letter, " ".join(built))
         assert built == row["answer"]

@@ -48,7 +48,7 @@ def test_a_path_without_a_model(tmp_path: Path) -> None:
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="E703 the student .* cannot be loaded: ") as raised:
+    with pytest.raises(UserError, match=r"E703 the student .* cannot be loaded: ") as raised:
         materialise(str(tmp_path / "empty"), None, tmp_path / "out")
     assert str(raised.value).endswith(f"\n    hint: {CHECK}")
     assert not (tmp_path / "out").exists()

@@ -72,7 +72,7 @@ def test_a_tokenizer_without_an_end_token(tiny: Path) -> None:
 
     other = AutoTokenizer.from_pretrained(tiny)
     other.eos_token = None
-    with pytest.raises(UserError, match="E713 .* end token is None"):
+    with pytest.raises(UserError, match=r"E713 .* end token is None"):
         end_of_turn(other)
 
 
