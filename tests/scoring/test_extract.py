@@ -42,6 +42,7 @@ CASES: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("The answer is clearly no.", AFTER, "yes_no", "no"),
     ("The answer is known.", AFTER, "yes_no", None),
     ('The answer is "nk". It is spelt so.', AFTER, "exact", "nk"),
+    ("The answer is y a j o. Done.", AFTER, "letters", "yajo"),
     ("The answer is Dr. Seuss. He wrote it.", AFTER, "string", "dr. seuss"),
     ("The answer is 3.5 Miles\nand more", AFTER, "string", "3.5 miles"),
     ("6-3=3.", {"last": "number"}, "number", "3"),
