@@ -21,9 +21,9 @@ from stages.engines.request import Completion, Deliver, Message, Request
 
 BATCH_ROWS = 32
 
-# Read when torch loads. Threads that spin while they wait make a busy machine, a laptop with a
-# browser open, several times slower; on an idle one, sleeping costs nothing that was measurable.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read when torch loads. A thread that spins for long while it waits takes the core from whoever it
+# waits for: beside one busy program, training is an order of magnitude slower by default.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 class LocalEngine:
