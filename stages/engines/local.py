@@ -24,6 +24,8 @@ BATCH_ROWS = 32
 # Read when torch loads. A thread that spins for long while it waits takes the core from whoever it
 # waits for: beside one busy program, training is an order of magnitude slower by default.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+# A stage shows its own progress; through a pipe, bars of libraries end up as one endless line.
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 class LocalEngine:
