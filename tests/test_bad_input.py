@@ -121,7 +121,7 @@ CASES = [
     (
         "bad run name",
         PARAMS,
-        "  zero_shot: {",
+        "  direct: {",
         "  »Zero-shot: {",
         "E115 the key 'Zero-shot' of runs does not match ^[a-z][a-z0-9_]{1,40}$",
         "use 2 to 41 small letters, digits and _, a letter first",
