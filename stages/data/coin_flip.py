@@ -69,7 +69,8 @@ def _worked(acts: list[tuple[str, bool]], flippers: list[str], end: str) -> dict
 
     return {
         "direct": end,
-        "step_by_step": f"The coin starts heads up. {trace} {end}",
+        "step_by_step": f"The coin starts heads up. {trace} "
+        f"The coin is {'still' if heads else 'not'} heads up. {end}",
         "explain_then_answer": f"{story}, which makes {number}. Every two flips cancel out, "
         f"and {len(flippers)} is {parity}, so the coin ends {side} up. {end}",
         "recall_then_generate": "An even number of flips leaves a coin as it was, an odd number "

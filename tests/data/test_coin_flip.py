@@ -18,7 +18,8 @@ def test_first_row_of_a_seed() -> None:
     assert row["worked"] == {
         "direct": "The answer is no.",
         "step_by_step": "The coin starts heads up. Benjamin does not flip: heads. "
-        "Wallace flips: tails. Josefina flips: heads. Guillermo flips: tails. The answer is no.",
+        "Wallace flips: tails. Josefina flips: heads. Guillermo flips: tails. "
+        "The coin is not heads up. The answer is no.",
         "explain_then_answer": "Only Wallace, Josefina and Guillermo flip the coin, which makes "
         "3 flips. Every two flips cancel out, and 3 is odd, so the coin ends tails up. "
         "The answer is no.",
