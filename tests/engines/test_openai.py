@@ -428,6 +428,9 @@ def test_a_full_disk_stops_the_run(server: Server, tmp_path: Path) -> None:
 
 
 CHILD = """
+import signal
+# a test run in the background ignores Ctrl-C, and children inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
 from stages.engines.fulfil import fulfil
