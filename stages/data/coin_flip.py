@@ -50,12 +50,13 @@ def _row(acts: list[tuple[str, bool]]) -> dict[str, Any]:
 
 def _worked(acts: list[tuple[str, bool]], flippers: list[str], end: str) -> dict[str, str]:
     heads = True
-    steps = []
+    seen, told = [], []
     for name, flips in acts:
         heads ^= flips
-        act = "flips" if flips else "does not flip"
-        steps.append(f"{name} {act}: {'heads' if heads else 'tails'}.")
-    trace = " ".join(steps)
+        act = f"{name} {'flips' if flips else 'does not flip'}"
+        seen.append(f"{act}: {'heads' if heads else 'tails'}.")
+        told.append(f"{act}: {'yes' if heads else 'no'}.")
+    trace = " ".join(seen)
     side = "heads" if heads else "tails"
     parity = "even" if heads else "odd"
     number = f"{len(flippers)} {'flip' if len(flippers) == 1 else 'flips'}"
@@ -69,8 +70,8 @@ def _worked(acts: list[tuple[str, bool]], flippers: list[str], end: str) -> dict
 
     return {
         "direct": end,
-        "step_by_step": f"The coin starts heads up. {trace} "
-        f"The coin is {'still' if heads else 'not'} heads up. {end}",
+        # The state of each step is said in the words of the answer, which the last step then is.
+        "step_by_step": f"Is the coin heads up? At first: yes. {' '.join(told)} {end}",
         "explain_then_answer": f"{story}, which makes {number}. Every two flips cancel out, "
         f"and {len(flippers)} is {parity}, so the coin ends {side} up. {end}",
         "recall_then_generate": "An even number of flips leaves a coin as it was, an odd number "

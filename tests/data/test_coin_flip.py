@@ -17,9 +17,8 @@ def test_first_row_of_a_seed() -> None:
     assert row["answer"] == "no"
     assert row["worked"] == {
         "direct": "The answer is no.",
-        "step_by_step": "The coin starts heads up. Benjamin does not flip: heads. "
-        "Wallace flips: tails. Josefina flips: heads. Guillermo flips: tails. "
-        "The coin is not heads up. The answer is no.",
+        "step_by_step": "Is the coin heads up? At first: yes. Benjamin does not flip: yes. "
+        "Wallace flips: no. Josefina flips: yes. Guillermo flips: no. The answer is no.",
         "explain_then_answer": "Only Wallace, Josefina and Guillermo flip the coin, which makes "
         "3 flips. Every two flips cancel out, and 3 is odd, so the coin ends tails up. "
         "The answer is no.",
@@ -48,11 +47,12 @@ def test_gold_is_what_the_question_tells(people: int) -> None:
 
 def test_steps_follow_the_question() -> None:
     for row in generate(10, 200):
-        coin = "heads"
+        heads = True
         for name, act in re.findall(r"(\w+) (flips|does not flip) the coin\.", row["question"]):
-            if act == "flips":
-                coin = "tails" if coin == "heads" else "heads"
-            assert f" {name} {act}: {coin}." in row["worked"]["step_by_step"]
+            heads ^= act == "flips"
+            assert f" {name} {act}: {'yes' if heads else 'no'}." in row["worked"]["step_by_step"]
+            seen = f" {name} {act}: {'heads' if heads else 'tails'}."
+            assert seen in row["worked"]["recall_reason_generate"]
 
 
 def test_both_answers_and_both_acts_are_about_equally_common() -> None:
