@@ -8,10 +8,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check plan repro test lint bench report lock clean
+.PHONY: help setup demo check plan diff repro test lint fuzz bench report schema-docs lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DONE) ## Install everything into .venv
 
@@ -37,6 +37,9 @@ check: setup ## Check every spec and template; writes nothing
 plan: setup ## Show what the teacher would be asked, and what is held already
 	@python -m stages.plan
 
+diff: setup ## Show what specs, prompts and requests changed: make diff REV=HEAD~1
+	@python -m stages.diff $(or $(REV),HEAD)
+
 repro: setup ## Pull what a remote holds, then bring every result up to date
 	@python -m stages.repro --pull
 	@python -m stages.report --show
@@ -47,11 +50,20 @@ test: setup ## Run all tests
 lint: setup ## Format check, ruff, mypy, import contracts
 	@ruff format --check . && ruff check . && mypy && lint-imports
 
+fuzz: setup ## Feed the compiler hostile input for SECONDS (600)
+	@FUZZ_SECONDS=$(or $(SECONDS),600) python -m pytest tests/fuzz --timeout=0
+	@if python -c 'import atheris' 2>/dev/null; \
+		then python tests/fuzz/coverage_guided.py -max_total_time=$(or $(SECONDS),600); \
+		else echo "atheris is not installed: no coverage-guided part"; fi
+
 bench: setup ## Run one benchmark: make bench NAME
 	@python -m benchmarks.$(or $(filter-out bench,$(MAKECMDGOALS)),help)
 
 report: setup ## Print the result table of the last run
 	@python -m stages.report --show
+
+schema-docs: setup ## Write docs/specs.md from the JSON Schemas
+	@python -m stages.schema_docs
 
 lock: setup ## Resolve requirements.lock anew; CUDA packages come with torch where they are wanted
 	@python -m pip install --quiet uv==0.13.9 && uv pip compile --quiet --universal --python-version 3.10 \

@@ -61,7 +61,7 @@ def _row(
         "id": f"{row['id']}/{sample}",
         "task": row["task"],
         "strategy": strategy,
-        "messages": row["student"][strategy],
+        "messages": row["student"].get(strategy, row["student"]["answers"]),
         "completion": render_text(targets[strategy], {**row["variables"], **values}),
     }
 

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.compiler.build import problems_of
+from stages.compiler.check import problems_of
 
 REPOSITORY = Path(__file__).parents[1]
 COIN = "specs/tasks/symbolic/coin_flip.yaml"

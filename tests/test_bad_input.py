@@ -36,7 +36,7 @@ CASES = [
         "spec: 1\n",
         "spec: 1\n»colour: red\n",
         "E111 unknown key 'colour' in the file",
-        "allowed: answer, data, examples, id, row, spec, strategies, title",
+        "allowed: answer, data, examples, id, include, row, spec, strategies, title",
     ),
     (
         "missing key",
@@ -363,17 +363,18 @@ CASES = [
         "template syntax",
         SYSTEM,
         None,
-        "Think.\n»A {% if %} step\n",
-        "E302 template syntax: Expected an expression, got 'end of statement block'",
+        "Think.\nA »{% if %} step\n",
+        "E302 template syntax: Expected an expression, got 'end of statement block' "
+        "(used by strategy step_by_step)",
         "",
     ),
     (
         "unknown filter",
         SYSTEM,
         None,
-        "Think.\n»{{ answer_marker | uper }}\n",
-        "E302 template syntax: No filter named 'uper'",
-        "",
+        "Think.\n{{ answer_marker | »uper }}\n",
+        "E307 there is no filter 'uper' (used by strategy step_by_step)",
+        "did you mean 'upper'?",
     ),
     (
         "undefined variable",
@@ -396,7 +397,7 @@ CASES = [
         SYSTEM,
         None,
         '»{% include "strategies/question.user.j2" %}\nThink.\n',
-        "E306 a template cannot read another one",
+        "E306 a template cannot read another one (used by strategy step_by_step)",
         "write its text here, so that one file is the whole prompt",
     ),
     (
@@ -460,17 +461,9 @@ CASES = [
         "worked solutions that are no mapping",
         COIN,
         "worked: {get: worked}",
-        "worked: »{get: question}",
-        "E410 row coin_flip/train/0: there is no field question that maps strategies to "
+        "worked: »{get: answer}",
+        "E410 row coin_flip/train/0: there is no field answer that maps strategies to "
         "completions (12 rows in all)",
-        "",
-    ),
-    (
-        "options that are no list",
-        COIN,
-        "worked: {get: worked}",
-        'worked: {get: worked}\n  options: »{render: "a, b"}',
-        "E410 row coin_flip/train/0: the options are 'a, b', not a list (12 rows in all)",
         "",
     ),
     (
@@ -572,9 +565,11 @@ def test_duplicate_key(project: Copy) -> None:
     number = project.read(COIN)[: project.read(COIN).rindex("strategies:")].count("\n") + 1
     source = project.read(COIN).split("\n")[number - 1]
     assert project.problems() == [
-        Spot(spot.file, number, 1, source).says(
-            "E106 the key 'strategies' stands twice in this mapping",
-            f"it is first defined on line {line}; keep one",
+        Spot(spot.file, number, 1, source)
+        .says("E106 the key 'strategies' stands twice in this mapping", "keep one")
+        .replace(
+            "    hint:",
+            f"    first defined here: {COIN}:{line}:1\n    strategies: []\n    ^\n    hint:",
         )
     ]
 
@@ -583,7 +578,7 @@ def test_invalid_yaml(project: Copy) -> None:
     project.write(STEPS, "spec: 1\nfor: [number\ncalls: 1\n")
     assert project.problems() == [
         f"{STEPS}:3:6: E103 this is not valid YAML: while parsing a flow sequence, "
-        "expected ',' or ']', but got ':'\n    calls: 1\n         ^"
+        "did not find expected ',' or ']'\n    calls: 1\n         ^"
     ]
 
 
@@ -693,11 +688,27 @@ def test_a_bad_row_is_one_problem_a_kind(project: Copy) -> None:
     gold = project.edit(COIN, "gold: {get: answer}", "gold: »{get: answer}")
     question = project.edit(COIN, "question: {get: question}", "question: »{get: question}")
     assert project.problems() == [
-        question.says("E410 row coin_flip/valid/2: there is no field question with a value"),
-        gold.says(
-            "E410 row coin_flip/test/0: the gold answer 'maybe' is not of type yes_no "
-            "(2 rows in all)"
+        question.says(
+            "E410 row coin_flip/valid/2 (row 6 of rows.jsonl): "
+            "there is no field question with a value"
         ),
+        gold.says(
+            "E410 row coin_flip/test/0 (row 1 of rows.jsonl): "
+            "the gold answer 'maybe' is not of type yes_no (2 rows in all)"
+        ),
+    ]
+
+
+def test_options_that_are_no_list(project: Copy) -> None:
+    _from_file(project, _rows(12).replace('"answer"', '"choices": "a, b", "answer"'))
+    spot = project.edit(
+        COIN, "worked: {get: worked}", "worked: {get: worked}\n  options: »{get: choices}"
+    )
+    assert project.problems() == [
+        spot.says(
+            "E410 row coin_flip/train/0 (row 10 of rows.jsonl): the options are 'a, b', not a list "
+            "(12 rows in all)"
+        )
     ]
 
 
@@ -756,11 +767,12 @@ def test_a_reserved_id(project: Copy) -> None:
 
 
 def test_a_template_that_fails_on_a_row(project: Copy) -> None:
-    project.write("templates/student/answer.j2", "{{ answer.words }}.\n")
+    project.write("templates/student/answer.j2", "So:\n{{ answer / 2 }}.\n")
     found = project.problems()
     assert found[0] == (
-        "templates/student/answer.j2: E305 rendering row coin_flip/probe/0 fails: "
-        "'str object' has no attribute 'words'"
+        "templates/student/answer.j2:2:1: E305 rendering row coin_flip/probe/0 fails: "
+        "TypeError: unsupported operand type(s) for /: 'str' and 'int'\n"
+        "    {{ answer / 2 }}.\n    ^"
     )
     assert all("E305" in problem for problem in found)
 
@@ -790,8 +802,9 @@ def _several(project: Copy) -> list[str]:
         ),
         link.says("E202 there is no strategy 'dirct'", "did you mean 'direct'?"),
         template.says(
-            "E303 the variable 'answer' is not known here (used by strategy step_by_step)",
-            "did you mean 'answer_marker'?",
+            "E311 the variable 'answer' would show the answer in a prompt "
+            "(used by strategy step_by_step)",
+            "a prompt may read: answer_marker, options, question",
         ),
     ]
 

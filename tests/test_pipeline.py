@@ -428,6 +428,24 @@ def test_an_edited_task_costs_its_own_requests_alone(project: Copy, teacher: Tea
     assert all("Answer yes or no." in messages for messages in new)
 
 
+def test_other_training_settings_train_and_evaluate_again(project: Copy, teacher: Teacher) -> None:
+    asked, student = len(teacher.asked), project.model("build/student")
+    rows = project.rows()
+    with edited(project.root / "params.yaml") as params:
+        params["train"]["learning_rate"] = 0.02
+    done = project.repro()
+    # the run that trains on nothing comes out the same, so it is not evaluated again
+    assert set(done.stages) == {"train@zero_shot", "train@selected", "evaluate@selected", "report"}
+    assert done.counts("evaluate selected") == (3 * TAKES["test"], 0)
+    assert (project.rows()[student], len(teacher.asked)) == (rows[student], asked)
+
+
+def test_runtime_settings_run_nothing(project: Copy) -> None:
+    with edited(project.root / "params.yaml") as params:
+        params["runtime"].update(concurrency=3, timeout=60, retries=2)
+    assert project.repro().stages == []
+
+
 def test_a_new_training_text_generates_nothing(project: Copy, teacher: Teacher) -> None:
     rows, asked = project.rows(), len(teacher.asked)
     path = project.root / "templates/student/rationale_then_answer.j2"
@@ -461,6 +479,19 @@ def test_more_runs_cost_their_own_requests_alone(project: Copy, teacher: Teacher
     lines = (project.root / "build/mix/direct.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + 3 * TAKES["train"]
     assert all(json.loads(line)["strategy"] == "answers" for line in lines[1:])
+
+
+def test_a_strategys_own_words_cost_its_own_answers_alone(project: Copy, teacher: Teacher) -> None:
+    asked = len(teacher.asked)
+    path = project.root / "templates/strategies/explain_then_answer.system.j2"
+    path.write_text("Take care. " + path.read_text(encoding="utf-8"), encoding="utf-8")
+    done = project.repro("mix")
+    assert done.counts("probe symbolic") == (2 * TAKES["probe"], 4 * TAKES["probe"])
+    assert done.counts("probe objects") == (TAKES["probe"], 2 * TAKES["probe"])
+    assert done.counts("teach symbolic") == (2 * TAKES["train"], 2 * TAKES["train"])
+    assert done.counts("teach objects") == (0, TAKES["train"])
+    assert len(teacher.asked) - asked == 2 * TAKES["train"]
+    assert set(Counter(teacher.asked).values()) == {1}
 
 
 def test_killed_at_every_slow_stage_it_ends_with_the_same_bytes(

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from stages import plan
-from stages.compiler.build import checked
+from stages.compiler.check import checked
 from stages.core.jsonl import write_json
 from stages.engines.request import Completion
 from stages.engines.store import Store, default_path
+from stages.planning.requests import requests
 from tests.projects import Copy
 
 URL = "http://127.0.0.1:9/v1"
@@ -54,7 +55,7 @@ def test_what_is_held_is_not_asked_for_again(
     choice = {task: {"strategy": "step_by_step"} for task in ("coin_flip", "last_letter")}
     write_json(planned.root / "build/selected/symbolic.json", choice)
     task = project.tasks[("symbolic", "coin_flip")]
-    asked = plan.requests(
+    asked = requests(
         planned.root, project, task, "step_by_step", rows[("symbolic", "coin_flip")]["train"]
     )
     with Store(default_path()) as store:

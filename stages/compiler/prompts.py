@@ -2,89 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 
 from stages.compiler.rows import Row
-from stages.core.errors import Problem, UserError, user_error
+from stages.core.errors import Problem, UserError
 from stages.spec.model import Strategy, Task
-from stages.spec.project import Project, Specs
+from stages.spec.project import Project
+from stages.spec.render import line_of
 
 Messages = list[dict[str, str]]
-
-ANSWERS = "student/answer.j2"
-"""The training text of runs that train on the gold answers alone."""
-ROW_VARIABLES = frozenset({"question", "options", "answer_marker"})
-
-
-def check_templates(specs: Specs) -> list[Problem]:
-    """Existence, syntax and variables of every template that a strategy names (E3)."""
-    problems: list[Problem] = []
-    templates = specs.templates
-    for strategy in specs.strategies.values():
-        document = specs.documents[strategy.file]
-        for name in dict.fromkeys(strategy.templates):
-            where = _named(strategy, name)
-            inside, there = _state(templates.folder, name)
-            if not inside:
-                problems.append(
-                    document.problem(
-                        where, "E304", f"the template {name!r} is outside templates/",
-                        "copy it there and write its path from there",
-                    )
-                )  # fmt: skip
-            elif not there:
-                message = f"there is no template templates/{name}"
-                hint = _similar(templates.folder, name) or "create it"
-                problems.append(document.problem(where, "E301", message, hint))
-            else:
-                known = frozenset(strategy.uses)
-                offered = ROW_VARIABLES
-                if name == strategy.target:
-                    known |= {"rationale", "answer"}
-                problems += templates.check(name, known, offered, f"strategy {strategy.id}")
-    if not (templates.folder / ANSWERS).is_file():
-        problems.append(
-            Problem(
-                f"templates/{ANSWERS}", 0, 0, "E301", "this template is not there",
-                "create it: runs that train on answers are written with it",
-            )
-        )  # fmt: skip
-    else:
-        known = ROW_VARIABLES | {"answer"}
-        problems += templates.check(ANSWERS, known, frozenset(), "runs that train on answers")
-    return problems
-
-
-def _state(folder: Path, name: str) -> tuple[bool, bool]:
-    """Whether the name stays in the folder, and whether it is a file's."""
-    try:
-        path = (folder / name).resolve()
-        return path.is_relative_to(folder.resolve()), path.is_file()
-    except (OSError, ValueError):  # no file can have such a name
-        return True, False
-
-
-def _similar(folder: Path, name: str) -> str:
-    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*.j2")]
-    close = difflib.get_close_matches(name, sorted(files), n=1)
-    return f"did you mean {close[0]!r}?" if close else ""
-
-
-def _named(strategy: Strategy, name: str) -> tuple[Any, ...]:
-    call = strategy.calls[0]
-    places: dict[str | None, tuple[Any, ...]] = {
-        strategy.student_system: ("student", "system"),
-        strategy.student_user: ("student", "user"),
-        strategy.target: ("student", "target"),
-        call.user: ("calls", 0, "user"),
-        call.system: ("calls", 0, "system"),
-    }
-    return places[name]
+PER_TASK = frozenset({"answer_marker"})
+"""Variables that are the same in every row of a task."""
 
 
 class Renderer:
@@ -92,6 +23,7 @@ class Renderer:
 
     def __init__(self, project: Project) -> None:
         self._templates = project.templates
+        self._texts: dict[tuple[str, str], str] = {}
 
     def asked(self, strategy: Strategy, task: Task, row: Row) -> Messages:
         """The messages that teacher and probed student get under the strategy."""
@@ -109,16 +41,36 @@ class Renderer:
 
     def _messages(self, system: str | None, user: str, task: Task, row: Row) -> Messages:
         values = variables(task, row)
-        made = [{"role": "system", "content": self._render(system, values, row)}] if system else []
-        return [*made, {"role": "user", "content": self._render(user, values, row)}]
+        text = self._prompt(user, values, row)
+        if system is None:
+            return [{"role": "user", "content": text}]
+        return [
+            {"role": "system", "content": self._prompt(system, values, row)},
+            {"role": "user", "content": text},
+        ]
+
+    def _prompt(self, name: str, values: Mapping[str, Any], row: Row) -> str:
+        if not self._templates.reads(name) <= PER_TASK:
+            return self._render(name, values, row)
+        key = name, values["answer_marker"]
+        if key not in self._texts:
+            self._texts[key] = self._render(name, values, row)
+        return self._texts[key]
 
     def _render(self, name: str, values: Mapping[str, Any], row: Row) -> str:
         try:
             return self._templates.render(name, values)
         except TemplateError as error:
-            raise user_error(
-                self._templates.file(name), "E305", f"rendering row {row.id} fails: {error}"
-            ) from None
+            line = line_of(error)
+            source = self._templates.source(name).split("\n")[line - 1] if line else ""
+            raise UserError(
+                [
+                    Problem(
+                        self._templates.file(name), line, min(line, 1), "E305",
+                        f"rendering row {row.id} fails: {error}", "", source,
+                    )
+                ]
+            ) from None  # fmt: skip
 
 
 def variables(task: Task, row: Row) -> dict[str, Any]:
@@ -126,7 +78,9 @@ def variables(task: Task, row: Row) -> dict[str, Any]:
     return {"question": row.question, "options": list(row.options), "answer_marker": task.marker}
 
 
-def check_rendering(project: Project, task: Task, rows: Mapping[str, list[Row]]) -> list[Problem]:
+def check_rendering(
+    project: Project, task: Task, rows: Mapping[str, Sequence[Row]]
+) -> list[Problem]:
     """Each strategy on the first row of each split, so that a check finds what compile would."""
     renderer = Renderer(project)
     used = dict.fromkeys([*project.params.candidates(task), *project.params.taught(task)])
@@ -141,7 +95,7 @@ def check_rendering(project: Project, task: Task, rows: Mapping[str, list[Row]])
     return problems
 
 
-def check_recorded(project: Project, task: Task, rows: list[Row]) -> Iterator[Problem]:
+def check_recorded(project: Project, task: Task, rows: Sequence[Row]) -> Iterator[Problem]:
     """The recorded teacher answers only strategies that its rows hold (E501)."""
     if project.params.teacher["engine"] != "recorded":
         return

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import TemplateError
 
+from stages.compiler.fields import check_blocks, reason, value, worked
+from stages.compiler.overlap import Seen, normalised, template_of
 from stages.core.errors import Problem, UserError
 from stages.data.sources import load_source
 from stages.data.splits import take_splits
+from stages.data.spool import Picked, Spool
 from stages.scoring.extract import extract
 from stages.scoring.verify import read, verify
 from stages.spec.load import Document
 from stages.spec.model import Task
-from stages.spec.render import render_text, unknown_variables
 
 SPLITS = ("train", "probe", "valid", "test")
 SOURCE = ("data", "source")
 SHOWN = 5
 """Kinds of bad rows reported for a task: one screen must hold them."""
+TOLD = 20
+"""Letters and digits of a worked solution that are too many to stand in a question by chance."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One question. `worked` maps a strategy to a recorded completion."""
 
     id: str
@@ -35,39 +36,93 @@ class Row:
     question: str
     gold: str
     options: tuple[str, ...] = ()
-    worked: Mapping[str, str] = field(default_factory=dict)
+    worked: Mapping[str, str] = {}
 
 
-def task_rows(task: Task, root: Path, document: Document) -> dict[str, list[Row]]:
+class Rows(Sequence[Row]):
+    """The rows of a split, on disk when there are many."""
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+
+    def append(self, row: Row) -> None:
+        """Add a row at the end."""
+        self._spool.append(tuple(row))
+
+    def __len__(self) -> int:
+        return len(self._spool)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [Row._make(row) for row in self._spool[index]]
+        return Row._make(self._spool[index])
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(Row._make, self._spool)
+
+
+def task_rows(task: Task, root: Path, document: Document) -> dict[str, Rows]:
     """The task's rows by split. Raises `UserError` with every kind of bad row."""
-    problems = list(_templates(task, document))
+    problems = list(check_blocks(task, document))
     if problems:
         raise UserError(problems)
     try:
-        raw = take_splits(task.splits, load_source(task.source, root))
+        raw = take_splits(task.splits, load_source(task.source, root), _group(task))
     except UserError as error:
         raise UserError(_placed(p, task, document) for p in error.problems) from None
-    bad: dict[tuple[tuple[str, ...], str], list[str]] = {}
-    made: dict[str, list[Row]] = {}
+    bad: dict[tuple[tuple[str, ...], str, str], list[str]] = {}
+    made: dict[str, Rows] = {}
+    seen = Seen()
     for split in SPLITS:
-        made[split] = []
+        made[split] = Rows()
         for number, values in enumerate(raw[split]):
-            found = _row(task, f"{task.id}/{split}/{number}", values)
+            name = f"{task.id}/{split}/{number}"
+            found = _row(task, name, values)
             if isinstance(found, Row):
                 made[split].append(found)
+                seen.add(split, found.question)
             else:
-                bad.setdefault(found, []).append(f"{task.id}/{split}/{number}")
-    for (where, reason), rows in islice(bad.items(), SHOWN):
+                bad.setdefault(found, []).append(name + _origin(raw[split], number, task))
+    problems += _bad_rows(bad, document)
+    if not bad:
+        problems += _overlaps(seen, made, task, document)
+    if problems:
+        raise UserError(problems)
+    return made
+
+
+def _bad_rows(
+    bad: Mapping[tuple[tuple[str, ...], str, str], list[str]], document: Document
+) -> Iterator[Problem]:
+    for (where, code, told), rows in islice(bad.items(), SHOWN):
         more = f" ({len(rows)} rows in all)" if len(rows) > 1 else ""
         left = (
             f"{len(bad) - SHOWN} other mistakes in rows are not shown" if len(bad) > SHOWN else ""
         )
-        message = f"row {rows[0]}: {reason}{more}"
-        problems.append(document.problem(("row", *where), "E410", message, left))
-    problems += _overlaps(task, made, document)
-    if problems:
-        raise UserError(problems)
-    return made
+        yield document.problem(("row", *where), code, f"row {rows[0]}: {told}{more}", left)
+
+
+def _origin(rows: Sequence[Any], number: int, task: Task) -> str:
+    if "file" not in task.source or not isinstance(rows, Picked):
+        return ""
+    return f" (row {rows.origin(number) + 1} of {task.source['file']})"
+
+
+def _group(task: Task) -> Callable[[dict[str, Any]], str] | None:
+    """What rows of one group share, where the task keeps groups together."""
+    by = task.group_by
+    if by is None:
+        return None
+
+    def group(raw: dict[str, Any]) -> str:
+        try:
+            if by == "template":
+                return template_of(str(value(task.row["question"], raw)))
+            return str(value(by, raw))
+        except (KeyError, TemplateError):
+            return ""  # the row is reported when its fields are read
+
+    return group
 
 
 def _placed(problem: Problem, task: Task, document: Document) -> Problem:
@@ -76,34 +131,6 @@ def _placed(problem: Problem, task: Task, document: Document) -> Problem:
         return problem
     path = tuple(problem.file.split(".")) if problem.file.startswith("data.") else SOURCE
     return document.problem(path, problem.code, problem.message, problem.hint)
-
-
-def _templates(task: Task, document: Document) -> Iterator[Problem]:
-    for path, block in _blocks(task.row, ("row",)):
-        if "render" not in block:
-            continue
-        place = (*path, "render")
-        try:
-            unknown = unknown_variables(block["render"], frozenset({"row"}))
-        except TemplateSyntaxError as error:
-            message = f"template syntax: {(error.message or '').rstrip('.')}"
-            yield document.problem(place, "E302", message)
-            continue
-        for name in sorted(unknown):
-            yield document.problem(
-                place, "E303", f"the variable {name!r} is not known here",
-                f"a source row is called row: write row.{name}",
-            )  # fmt: skip
-
-
-def _blocks(
-    row: Mapping[str, Any], path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    for key, block in row.items():
-        if key == "worked" and "get" not in block:
-            yield from _blocks(block, (*path, key))
-        else:
-            yield (*path, key), block
 
 
 def check_examples(task: Task, document: Document) -> list[Problem]:
@@ -127,78 +154,59 @@ def check_examples(task: Task, document: Document) -> list[Problem]:
     return problems
 
 
-def _row(task: Task, name: str, raw: Mapping[str, Any]) -> Row | tuple[tuple[str, ...], str]:
-    """The row, or where in the task's `row` block it goes wrong, and why."""
+Bad = tuple[tuple[str, ...], str, str]
+
+
+def _row(task: Task, name: str, raw: Mapping[str, Any]) -> Row | Bad:
+    """The row, or where in the task's `row` block it goes wrong, a code, and why."""
     values: dict[str, Any] = {}
     for key in ("question", "gold", "options"):
         if key not in task.row:
             continue
         try:
-            values[key] = _value(task.row[key], raw)
+            values[key] = value(task.row[key], raw)
         except (KeyError, TemplateError) as error:
-            return (key,), _reason(error)
+            return (key,), "E410", reason(error)
     question, gold = str(values["question"]).strip(), str(values["gold"]).strip()
     choices = values.get("options") or []
     if not isinstance(choices, (list, tuple)):
-        return ("options",), f"the options are {choices!r}, not a list"
+        return ("options",), "E410", f"the options are {choices!r}, not a list"
     options = tuple(str(option) for option in choices)
     if not question:
-        return ("question",), "the question is empty"
+        return ("question",), "E410", "the question is empty"
     if read(gold, task.answer_type, options) is None:
-        return ("gold",), f"the gold answer {gold!r} is not of type {task.answer_type}"
+        return ("gold",), "E410", f"the gold answer {gold!r} is not of type {task.answer_type}"
+    if not verify(gold, gold, task.answer_type, options):
+        return ("gold",), "E410", f"the gold answer {gold!r} does not verify against itself"
     try:
-        worked = dict(_worked(task, raw))
+        solutions = worked(task, raw)
     except (KeyError, TemplateError) as error:
-        return ("worked",), _reason(error)
-    return Row(name, task.id, question, gold, options, worked)
+        return ("worked",), "E410", reason(error)
+    shown = _shown(task, question, gold, solutions)
+    if shown:
+        return ("question",), "E413", f"the question holds {shown}"
+    return Row(name, task.id, question, gold, options, solutions)
 
 
-def _worked(task: Task, raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    block = task.row.get("worked", {})
-    if "get" not in block:
-        yield from ((strategy, str(_value(value, raw))) for strategy, value in block.items())
-        return
-    value = _value(block, raw)
-    if not isinstance(value, Mapping):
-        raise KeyError(f"{block['get']} that maps strategies to completions")
-    yield from ((str(k), str(v)) for k, v in value.items())
+def _shown(task: Task, question: str, gold: str, solutions: Mapping[str, str]) -> str:
+    """What of the answer stands in the question: a statement of it, or a worked solution."""
+    if f"{task.marker} {gold}".casefold() in question.casefold():
+        return f"the statement {f'{task.marker} {gold}'!r}"
+    for strategy, text in solutions.items():
+        if TOLD <= len(text) <= len(question):
+            told = normalised(text)
+            if len(told) >= TOLD and told in normalised(question):
+                return f"its worked solution for {strategy}"
+    return ""
 
 
-def _value(block: Mapping[str, str], raw: Mapping[str, Any]) -> Any:
-    if "render" in block:
-        return render_text(block["render"], {"row": raw})
-    value: Any = raw
-    for part in block["get"].split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise KeyError(block["get"])
-        value = value[part]
-    if value is None:
-        raise KeyError(f"{block['get']} with a value")
-    return value
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"there is no field {error.args[0]}"
-    return f"the template fails: {error}"
-
-
-def normalised(question: str) -> str:
-    """Letters and digits in lower case: two questions with the same text are one question."""
-    return re.sub(r"[\W_]+", " ", question.casefold()).strip()
-
-
-def _overlaps(task: Task, made: Mapping[str, list[Row]], document: Document) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
-    counts: dict[tuple[str, str], list[str]] = {}
-    for split in SPLITS:
-        for row in made[split]:
-            earlier = seen.setdefault(normalised(row.question), split)
-            if earlier != split:
-                counts.setdefault((earlier, split), []).append(row.id)
-    for (earlier, split), rows in counts.items():
+def _overlaps(
+    seen: Seen, made: Mapping[str, Rows], task: Task, document: Document
+) -> Iterator[Problem]:
+    for earlier, split, numbers in seen.shared():
+        first = f"{task.id}/{split}/{numbers[0]}"
         yield document.problem(
             ("data", "splits", split), "E411",
-            f"{split} shares {len(rows)} of its questions with {earlier}, the first is {rows[0]}",
+            f"{split} shares {len(numbers)} of its questions with {earlier}, the first is {first}",
             f"write after: {earlier}, or remove the duplicates from the source",
         )  # fmt: skip

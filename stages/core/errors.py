@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 EXCERPT = 160
 """Characters of a source line that are shown; a longer line is cut around the caret."""
+
+
+@dataclass(frozen=True, order=True)
+class Related:
+    """Another place that has to do with a problem: where a name was first defined, for one."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        lines = [f"    {self.message}: {place}"]
+        if self.source:
+            lines += _excerpt(self.source, max(self.column - 1, 0))
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, order=True)
@@ -22,6 +41,7 @@ class Problem:
         message: One sentence, without a full stop.
         hint: What to do about it.
         source: The offending line, printed with a caret.
+        related: Other places to look at.
     """
 
     file: str
@@ -31,6 +51,7 @@ class Problem:
     message: str
     hint: str = ""
     source: str = ""
+    related: tuple[Related, ...] = ()
 
     def __str__(self) -> str:
         place = self.file
@@ -39,6 +60,7 @@ class Problem:
         lines = [f"{place}: {self.code} {self.message}"]
         if self.source:
             lines += _excerpt(self.source, max(self.column - 1, 0))
+        lines += map(str, self.related)
         if self.hint:
             lines.append(f"    hint: {self.hint}")
         return "\n".join(lines)
@@ -76,3 +98,30 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "allowed: " + ", ".join(options) if options else ""
+
+
+FORMATS = ("text", "json", "github")
+
+
+def formatted(problems: Sequence[Problem], style: str) -> str:
+    """Problems for a reader: people, programs (a JSON list), or GitHub's annotations.
+
+    Source of the last: GitHub documentation, "Workflow commands for GitHub Actions".
+    """
+    if style == "json":
+        return json.dumps([asdict(problem) for problem in problems], indent=2)
+    return "\n".join(map(_annotation if style == "github" else str, problems))
+
+
+def _annotation(problem: Problem) -> str:
+    place = f"file={_escaped(problem.file, ':,')}"
+    if problem.line:
+        place += f",line={problem.line},col={problem.column}"
+    text = problem.message + (f"\nhint: {problem.hint}" if problem.hint else "")
+    return f"::error {place},title={problem.code}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for char in "%\r\n" + more:
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from stages.core.errors import Problem, UserError, user_error
+from stages.data.spool import Spool
+
+Rows = Sequence[dict[str, Any]]
 
 SHOWN = 5
 """Bad lines reported at once: a wrong format spoils every line, and one screen must hold them."""
 
 
-def load(path: Path, sha256: str, name: str = "") -> list[dict[str, Any]]:
+def load(path: Path, sha256: str, name: str = "") -> Rows:
     """The rows of a ``.jsonl``, ``.json`` or ``.csv`` file.
 
     JSON holds a list of objects, or an object with that list under `examples`. CSV has a header
@@ -28,7 +32,7 @@ def load(path: Path, sha256: str, name: str = "") -> list[dict[str, Any]]:
         name: What messages call the file; its path when empty.
     """
     name = name or str(path)
-    readers: dict[str, Callable[[str, str], list[dict[str, Any]]]] = {
+    readers: dict[str, Callable[[str, Path], Rows]] = {
         ".jsonl": _jsonl,
         ".json": _json,
         ".csv": _csv,
@@ -45,8 +49,11 @@ def load(path: Path, sha256: str, name: str = "") -> list[dict[str, Any]]:
             f"files ending in {path.suffix!r} cannot be read",
             "use .jsonl, .csv or .json",
         )
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
+    with path.open("rb") as file:
+        hashed = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
+        for part in iter(lambda: file.read(1 << 20), b""):
+            hashed.update(part)
+    found = hashed.hexdigest()
     if found != sha256.lower():
         raise user_error(
             name,
@@ -54,39 +61,57 @@ def load(path: Path, sha256: str, name: str = "") -> list[dict[str, Any]]:
             f"the file's sha256 is {found}, the spec says {sha256}",
             "restore the file, or write its new sha256 into the spec if the change is meant",
         )
-    try:
-        # Spreadsheets put a byte order mark in front; it is no part of the first field.
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        _refuse(name, [(line, 1, "the line is not UTF-8")], "save the file as UTF-8")
-    return reader(name, text)
+    return reader(name, path)
 
 
-def _jsonl(name: str, text: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _jsonl(name: str, path: Path) -> Rows:
+    rows = Spool()
     bad: list[tuple[int, int, str]] = []
-    # Not splitlines: it also cuts at separators that JSON strings may hold unescaped.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = _parse(line)
-        except json.JSONDecodeError as error:
-            bad.append((number, error.colno, f"line {number} is not a JSON object: {error.msg}"))
-        except ValueError as error:
-            bad.append((number, 1, f"line {number} is not a JSON object: {error}"))
-        else:
-            if isinstance(row, dict):
-                rows.append(row)
+    with path.open("rb") as file:
+        # Only a line feed ends a line: JSON strings may hold other separators unescaped.
+        for number, raw in enumerate(file, start=1):
+            line = _text(name, raw.rstrip(b"\n"), number) if number > 1 else _first(name, raw)
+            if not line.strip():
+                continue
+            try:
+                row = _parse(line)
+            except json.JSONDecodeError as error:
+                bad.append(
+                    (number, error.colno, f"line {number} is not a JSON object: {error.msg}")
+                )
+            except ValueError as error:
+                bad.append((number, 1, f"line {number} is not a JSON object: {error}"))
             else:
-                bad.append((number, 1, f"line {number} is not a JSON object"))
+                if isinstance(row, dict):
+                    rows.append(row)
+                else:
+                    bad.append((number, 1, f"line {number} is not a JSON object"))
+            if len(bad) == SHOWN:
+                break
     if bad:
         _refuse(name, bad, "write one JSON object a line")
     return rows
 
 
-def _json(name: str, text: str) -> list[dict[str, Any]]:
+def _first(name: str, raw: bytes) -> str:
+    # Spreadsheets put a byte order mark in front; it is no part of the first field.
+    return _text(name, raw.rstrip(b"\n").removeprefix(codecs.BOM_UTF8), 1)
+
+
+def _text(name: str, raw: bytes, number: int = 0) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = number or raw[: error.start].count(b"\n") + 1
+        _refuse(name, [(line, 1, "the line is not UTF-8")], "save the file as UTF-8")
+
+
+def _whole(name: str, path: Path) -> str:
+    return _text(name, path.read_bytes().removeprefix(codecs.BOM_UTF8))
+
+
+def _json(name: str, path: Path) -> Rows:
+    text = _whole(name, path)
     hint = "write a list of objects, or an object with the list under `examples`"
     try:
         value = _parse(text)
@@ -103,7 +128,8 @@ def _json(name: str, text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv(name: str, text: str) -> list[dict[str, Any]]:
+def _csv(name: str, path: Path) -> Rows:
+    text = _whole(name, path)
     hint = "give every row as many fields as the header, quoted where they hold commas"
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[dict[str, Any]] = []

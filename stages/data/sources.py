@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os.path
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from stages.core.errors import nearest, user_error
 from stages.data import coin_flip, file, hub, last_letter, reasoning_gym, shuffled_objects
 from stages.data.splits import GENERATED
+from stages.data.spool import Picked
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[dict[str, Any]]
 Load = Callable[[str, int], Rows]
 
 PLACE = "data.source"
@@ -81,7 +83,9 @@ def _file(source: Mapping[str, Any], root: Path) -> Load:
                 f"no row has the split {split!r}",
                 nearest(split, known) or "leave `from` out: the rows have no field `split`",
             )
-        return [row for row in rows if str(row.get("split")) == split]
+        return Picked(
+            rows, array("Q", (at for at, row in enumerate(rows) if str(row.get("split")) == split))
+        )
 
     return load
 

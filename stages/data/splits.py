@@ -2,24 +2,35 @@
 
 A stream is what a source gives for one `from`, shuffled when a seed is given. A split takes a run
 of rows of one stream; `after` starts it behind another split, so that the two cannot share a row.
+Grouped rows move together: a split that ends inside a group leaves the rest of it unused, so that
+no group is in two splits (the template-wise split of Ho et al. 2022, appendix E.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from random import Random
 from typing import Any
 
 from stages.core.errors import Problem, UserError, nearest
+from stages.data.spool import Picked
 
 GENERATED = "generated"
 """The `from` of sources that have one stream."""
+SPARE = 4
+"""So many times the rows are drawn where groups are kept whole and leave some unused."""
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[dict[str, Any]]
 Split = Mapping[str, Any]
 
 
-def take_splits(splits: Mapping[str, Split], load: Callable[[str, int], Rows]) -> dict[str, Rows]:
+def take_splits(
+    splits: Mapping[str, Split],
+    load: Callable[[str, int], Rows],
+    group: Callable[[dict[str, Any]], str] | None = None,
+) -> dict[str, Rows]:
     """The rows of every split, by split name, in the order of `splits`.
 
     Args:
@@ -28,36 +39,71 @@ def take_splits(splits: Mapping[str, Split], load: Callable[[str, int], Rows]) -
         load: Gives the rows of one `from`. Called once for each, with the number of rows that the
             splits reach into the stream: generators make so many, finite sources give all they
             have. Shuffling acts on all rows given.
+        group: What rows of one group have in common; None splits row by row.
     """
     chains = _chains(splits)
     need: dict[str, int] = {}
     for name, chain in chains.items():
         source = _stream(splits[name])[0]
-        reach = sum(splits[link].get("take") or 0 for link in chain)
+        reach = sum(splits[link].get("take") or 0 for link in chain) * (SPARE if group else 1)
         need[source] = max(need.get(source, 0), reach)
     loaded = {source: load(source, count) for source, count in need.items()}
-    streams: dict[tuple[str, int | None], Rows] = {}
+    streams: dict[tuple[str, int | None], _Stream] = {}
     for split in splits.values():
         source, seed = _stream(split)
         if (source, seed) not in streams:
-            rows = list(loaded[source])
-            if seed is not None:
-                Random(seed).shuffle(rows)
-            streams[source, seed] = rows
+            streams[source, seed] = _Stream(loaded[source], seed, group)
 
     taken: dict[str, Rows] = {}
     problems = []
     for name, chain in chains.items():
-        rows = streams[_stream(splits[name])]
-        before = [splits[link].get("take") for link in chain[:-1]]
-        start = len(rows) if None in before else sum(take or 0 for take in before)
+        stream = streams[_stream(splits[name])]
+        start, stop = 0, 0
+        for link in chain:
+            start = stream.next_group(stop)
+            take = splits[link].get("take")
+            stop = len(stream) if take is None else min(start + take, len(stream))
         take = splits[name].get("take")
-        taken[name] = rows[start:] if take is None else rows[start : start + take]
+        taken[name] = stream.cut(start, stop)
         if len(taken[name]) < (1 if take is None else take):
-            problems.append(_too_few(name, splits[name], max(0, len(rows) - start)))
+            problems.append(_too_few(name, splits[name], max(0, len(stream) - start)))
     if problems:
         raise UserError(problems)
     return taken
+
+
+class _Stream:
+    """A source's rows in the order in which they are cut, the rows of a group side by side."""
+
+    def __init__(
+        self, rows: Rows, seed: int | None, group: Callable[[dict[str, Any]], str] | None
+    ) -> None:
+        self._rows = rows
+        self._order: Sequence[int] = range(len(rows))
+        if seed is not None:
+            shuffled: MutableSequence[int] = array("Q", self._order)
+            Random(seed).shuffle(shuffled)
+            self._order = shuffled
+        self._ends: list[int] = []
+        if group:
+            groups: dict[str, list[int]] = {}
+            for index in self._order:
+                groups.setdefault(group(rows[index]), []).append(index)
+            self._order = array("Q", (index for part in groups.values() for index in part))
+            for part in groups.values():
+                self._ends.append((self._ends[-1] if self._ends else 0) + len(part))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def next_group(self, at: int) -> int:
+        """The first place, from `at` on, where a split may begin."""
+        if not self._ends or at == 0:
+            return at
+        return self._ends[bisect_left(self._ends, at)]
+
+    def cut(self, start: int, stop: int) -> Rows:
+        return Picked(self._rows, self._order[start:stop])
 
 
 def _stream(split: Split) -> tuple[str, int | None]:

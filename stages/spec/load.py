@@ -2,28 +2,52 @@
 
 Only YAML's own scalars, lists and mappings; a duplicate key, an alias, a tag or a
 non-string key is a problem with its line and column. `lm-evaluation-harness` lets a later
-duplicate win in silence (its issue 4077); here it is an error.
+duplicate win in silence (its issue 4077); here it is an error. libyaml does the parsing, event by
+event, so that no file can exhaust stack or memory.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from stages.core.errors import Problem
+from stages.core.errors import Problem, Related
 
 Path_ = tuple[Any, ...]
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 TAG = "tag:yaml.org,2002:"
+PLAIN = ("str", "int", "float", "bool", "null")
 # What YAML counts as the end of a line, so that line numbers here are those of its marks.
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+# A wheel of PyYAML holds libyaml; one built without it parses the same, ten times slower.
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file as lines; `file` is its path relative to the repository root."""
+
+    file: str
+    lines: list[str] = field(default_factory=list, repr=False)
+
+    def line(self, number: int) -> str:
+        """A line by its 1-based number; empty when there is none."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+
+class Place(NamedTuple):
+    """A spot in a file, line and column 1-based."""
+
+    text: Text
+    line: int
+    column: int
 
 
 @dataclass
@@ -31,55 +55,71 @@ class Document:
     """A YAML file's data with the position of each part.
 
     Args:
-        file: Path relative to the repository root, as printed in problems.
+        text: The file; its path is what problems print.
         data: Plain dicts, lists and scalars; None when the file did not parse.
-        places: (line, column), 1-based, of each value by its key path; a key's own place is
-            under its path with a trailing ``KEY``.
+        places: The place of each value by its key path; a key's own place is under its path with
+            a trailing ``KEY``. Parts that an ``include`` brought lie in another file.
+        included: The files that ``include`` brought in.
+        reread: Reads the file again for its places, where only its data was at hand.
     """
 
-    file: str
+    text: Text
     data: Any = None
-    lines: list[str] = field(default_factory=list)
-    places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    places: dict[Path_, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    included: list[str] = field(default_factory=list)
+    reread: Callable[[], Document] | None = None
 
-    def problem(
-        self, path: Path_, code: str, message: str, hint: str = "", *, key: bool = False
-    ) -> Problem:
-        """A problem at the value (or the key) that `path` names, or at its nearest parent."""
-        line, column = 0, 0
+    @property
+    def file(self) -> str:
+        """Path relative to the repository root."""
+        return self.text.file
+
+    def place(self, path: Path_, *, key: bool = False) -> Place:
+        """Where the value (or the key) that `path` names stands, or its nearest parent."""
+        if self.reread and not self.places:
+            self.places = self.reread().places
         for end in range(len(path), -1, -1):
             found = self.places.get((*path[:end], KEY)) if key else None
             found = found or self.places.get(path[:end])
             if found:
-                line, column = found
-                break
-        return self.problem_at(line, column, code, message, hint)
+                return found
+        return Place(self.text, 0, 0)
+
+    def problem(
+        self,
+        path: Path_,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        key: bool = False,
+        related: tuple[Related, ...] = (),
+    ) -> Problem:
+        """A problem at the value (or the key) that `path` names, or at its nearest parent."""
+        text, line, column = self.place(path, key=key)
+        return Problem(text.file, line, column, code, message, hint, text.line(line), related)
 
     def problem_at(
         self, line: int, column: int, code: str, message: str, hint: str = ""
     ) -> Problem:
-        """A problem at a line and column, with the line as its source."""
-        source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        return Problem(self.file, line, column, code, message, hint, source)
+        """A problem at a line and column of this file, with the line as its source."""
+        return Problem(self.file, line, column, code, message, hint, self.text.line(line))
+
+    def related(self, path: Path_, message: str, *, key: bool = False) -> tuple[Related, ...]:
+        """The place of another part, for a problem that two parts make together."""
+        text, line, column = self.place(path, key=key)
+        return (Related(text.file, line, column, message, text.line(line)),)
 
 
 KEY = object()
 
 
-class _AliasError(yaml.composer.ComposerError):
-    pass
+class _Refused(Exception):
+    """The file cannot be read on from here."""
 
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, without anchors: ten aliased lines can expand to gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            events: Any = self
-            mark = events.peek_event().start_mark
-            raise _AliasError(None, None, "alias", mark)
-        return super().compose_node(parent, index)
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
 
 
 def load(path: Path, root: Path) -> Document:
@@ -88,22 +128,25 @@ def load(path: Path, root: Path) -> Document:
         name = path.relative_to(root).as_posix()
     except ValueError:
         name = path.as_posix()
-    document = Document(name)
+    document = Document(Text(name))
     try:
-        raw = path.read_bytes()
+        if (size := path.stat().st_size) <= MAX_BYTES:
+            parse(document, path.read_bytes())
+        else:
+            message = f"this file is larger than {MAX_BYTES} bytes: it has {size}"
+            document.problems.append(Problem(name, 0, 0, "E102", message))
     except FileNotFoundError:
         document.problems.append(Problem(name, 0, 0, "E101", "this file does not exist"))
-        return document
     except OSError as error:
         document.problems.append(
             Problem(name, 0, 0, "E101", f"this file cannot be read: {error.strerror}")
         )
-        return document
-    if len(raw) > MAX_BYTES:
-        document.problems.append(
-            Problem(name, 0, 0, "E102", f"this file is larger than {MAX_BYTES} bytes")
-        )
-        return document
+    return document
+
+
+def parse(document: Document, raw: bytes) -> None:
+    """Fill the document from a file's bytes."""
+    name = document.file
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,119 +155,174 @@ def load(path: Path, root: Path) -> Document:
         document.problems.append(
             Problem(name, *place, "E102", "this file is not UTF-8 text", "save it as UTF-8")
         )
-        return document
-    document.lines = LINE_END.split(text)
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        if node is None:
-            document.data = {}
-            document.places[()] = (1, 1)
-        else:
-            document.data = _build(document, node, (), 0)
-            if document.data is None and not document.problems:
-                document.data = {}
-    except _AliasError as error:
+        return
+    document.text.lines[:] = LINE_END.split(text)
+    odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if odd:
+        lines = LINE_END.split(text[: odd.start()])
         document.problems.append(
             document.problem_at(
-                *_place(error.problem_mark),
-                "E107", "an alias (*name) is not allowed", "write the value out",
-            )
-        )  # fmt: skip
-    except yaml.MarkedYAMLError as error:
-        what = ", ".join(part for part in (error.context, error.problem) if part)
-        place = _place(error.problem_mark or error.context_mark)
-        document.problems.append(
-            document.problem_at(*place, "E103", f"this is not valid YAML: {what}")
-        )
-    except yaml.reader.ReaderError as error:
-        lines = LINE_END.split(text[: error.position])
-        document.problems.append(
-            document.problem_at(
-                len(lines), len(lines[-1]) + 1,
-                "E103", f"this is not valid YAML: it holds the character U+{error.character:04X}",
+                len(lines), len(lines[-1]) + 1, "E103",
+                f"this is not valid YAML: it holds the character U+{ord(odd.group()):04X}",
                 "remove the character",
             )
         )  # fmt: skip
-    except RecursionError:
-        document.problems.append(Problem(name, 1, 1, "E104", "this file is nested too deeply"))
-    return document
-
-
-def _place(mark: yaml.Mark | None) -> tuple[int, int]:
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
-
-
-def _build(document: Document, node: yaml.Node, path: Path_, depth: int) -> Any:
-    place = _place(node.start_mark)
-    document.places[path] = place
-    if depth > MAX_DEPTH:
-        document.problems.append(document.problem_at(*place, "E104", "this is nested too deeply"))
-        return None
-    if isinstance(node, yaml.CollectionNode) and node.tag not in (TAG + "map", TAG + "seq"):
-        return _refuse_tag(document, node, place)
-    if isinstance(node, yaml.MappingNode):
-        return dict(_pairs(document, node, path, depth))
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _build(document, item, (*path, index), depth + 1)
-            for index, item in enumerate(node.value)
-        ]
-    return _scalar(document, node, place)
-
-
-def _pairs(
-    document: Document, node: yaml.MappingNode, path: Path_, depth: int
-) -> Iterator[tuple[str, Any]]:
-    seen: dict[str, int] = {}
-    for key_node, value_node in node.value:
-        line, column = _place(key_node.start_mark)
-        if not isinstance(key_node, yaml.ScalarNode):
-            document.problems.append(
-                document.problem_at(line, column, "E105", "a key must be a plain word")
-            )
-            continue
-        key = str(key_node.value)
-        if key in seen:
-            document.problems.append(
-                document.problem_at(
-                    line,
-                    column,
-                    "E106",
-                    f"the key {key!r} stands twice in this mapping",
-                    f"it is first defined on line {seen[key]}; keep one",
-                )
-            )
-            continue
-        seen[key] = line
-        document.places[path + (key, KEY)] = (line, column)
-        yield key, _build(document, value_node, (*path, key), depth + 1)
-
-
-def _scalar(document: Document, node: yaml.Node, place: tuple[int, int]) -> Any:
-    tag = node.tag.removeprefix(TAG)
-    if tag == "timestamp":  # a date in plain YAML: people mean the text
-        return node.value
-    if tag not in ("str", "int", "float", "bool", "null"):
-        return _refuse_tag(document, node, place)
-    loader = _Loader("")
+        return
+    builder = _Builder(document)
+    loader = _Parser(text)
     try:
-        value = loader.construct_object(node)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("it is not a finite number")
-        return value
-    except (yaml.YAMLError, ValueError, KeyError) as error:
-        reason = f"{node.value!r} is no {tag}" if isinstance(error, KeyError) else str(error)
+        document.data = builder.document(loader)
+    except _Refused as refused:
+        document.data = None
+        document.problems.append(refused.problem)
+    except yaml.MarkedYAMLError as error:
+        document.data = None
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        line, column = _at(error.problem_mark or error.context_mark)
+        hint = "indent with spaces" if "\t" in document.text.line(line) else ""
         document.problems.append(
-            document.problem_at(*place, "E103", f"this value cannot be read: {reason}")
+            document.problem_at(line, column, "E103", f"this is not valid YAML: {what}", hint)
         )
-        return None
     finally:
         loader.dispose()
 
 
-def _refuse_tag(document: Document, node: yaml.Node, place: tuple[int, int]) -> None:
-    tag = "!!" + node.tag.removeprefix(TAG) if node.tag.startswith(TAG) else node.tag
-    hint = "write a plain value, in quotes where it is text"
-    document.problems.append(
-        document.problem_at(*place, "E107", f"the YAML tag {tag} is not allowed", hint)
-    )
+def _at(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+class _Builder:
+    """Data and places from parser events; below a duplicate key (path None) without places."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._problems = document.problems
+
+    def document(self, loader: Any) -> Any:
+        self._next = loader.get_event
+        self._next()  # the stream's start
+        event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            self._document.places[()] = Place(self._document.text, 1, 1)
+            return {}
+        data = self._value(self._next(), (), 0)
+        self._next()  # the document's end
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise _Refused(
+                self._problem(
+                    event, "E103",
+                    "this is not valid YAML: another document begins here", "keep one",
+                )
+            )  # fmt: skip
+        return {} if data is None and not self._problems else data
+
+    def _problem(self, event: Any, code: str, message: str, hint: str = "") -> Problem:
+        return self._document.problem_at(*_at(event.start_mark), code, message, hint)
+
+    def _value(self, event: Any, path: Path_ | None, depth: int) -> Any:
+        if path is not None:
+            mark = event.start_mark
+            place = Place(self._document.text, mark.line + 1, mark.column + 1)
+            self._document.places[path] = place
+        if isinstance(event, yaml.AliasEvent):
+            self._problems.append(
+                self._problem(
+                    event, "E107", "an alias (*name) is not allowed", "write the value out"
+                )
+            )
+            return None
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if depth > MAX_DEPTH:
+            raise _Refused(self._problem(event, "E104", "this is nested too deeply"))
+        kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
+        if event.tag not in (None, "!", TAG + kind):
+            self._refuse_tag(event, event.tag)
+            path = None
+        if kind == "map":
+            return dict(self._pairs(path, depth))
+        return list(self._items(path, depth))
+
+    def _items(self, path: Path_ | None, depth: int) -> Iterator[Any]:
+        index = 0
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            yield self._value(event, None if path is None else (*path, index), depth + 1)
+            index += 1
+
+    def _pairs(self, path: Path_ | None, depth: int) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._problems.append(self._problem(event, "E105", "a key must be a plain word"))
+                self._value(event, None, depth + 1)
+                self._value(self._next(), None, depth + 1)
+                continue
+            key = str(event.value)
+            if key in seen:
+                self._problems.append(self._twice(event, seen[key]))
+                self._value(self._next(), None, depth + 1)
+                continue
+            seen[key] = event
+            inner = None if path is None else (*path, key)
+            if inner is not None:
+                self._document.places[inner + (KEY,)] = Place(
+                    self._document.text, *_at(event.start_mark)
+                )
+            yield key, self._value(self._next(), inner, depth + 1)
+
+    def _twice(self, event: Any, first: Any) -> Problem:
+        text = self._document.text
+        line, column = _at(first.start_mark)
+        related = (Related(text.file, line, column, "first defined here", text.line(line)),)
+        there = _at(event.start_mark)
+        message = f"the key {str(event.value)!r} stands twice in this mapping"
+        return Problem(text.file, *there, "E106", message, "keep one", text.line(there[0]), related)
+
+    def _scalar(self, event: Any) -> Any:
+        value = event.value
+        if event.tag in (None, "!"):
+            if not event.implicit[0]:  # quoted, or a block
+                return value
+            tag = _implicit(value)
+        else:
+            tag = event.tag.removeprefix(TAG)
+        if tag in ("str", "timestamp"):  # a date in plain YAML: people mean the text
+            return value
+        if tag not in PLAIN:
+            return self._refuse_tag(event, event.tag or TAG + tag)
+        try:
+            made = _constructors[tag](yaml.ScalarNode(TAG + tag, value))
+            if isinstance(made, float) and not math.isfinite(made):
+                raise ValueError("it is not a finite number")
+            return made
+        except (yaml.YAMLError, ValueError, KeyError, OverflowError) as error:
+            reason = f"{value!r} is no {tag}" if isinstance(error, KeyError) else str(error)
+            self._problems.append(
+                self._problem(event, "E103", f"this value cannot be read: {reason}")
+            )
+            return None
+
+    def _refuse_tag(self, event: Any, tag: str) -> None:
+        shown = "!!" + tag.removeprefix(TAG) if tag.startswith(TAG) else tag
+        hint = "write a plain value, in quotes where it is text"
+        self._problems.append(
+            self._problem(event, "E107", f"the YAML tag {shown} is not allowed", hint)
+        )
+
+
+_safe = yaml.constructor.SafeConstructor()
+_constructors: dict[str, Any] = {
+    "int": _safe.construct_yaml_int,
+    "float": _safe.construct_yaml_float,
+    "bool": _safe.construct_yaml_bool,
+    "null": _safe.construct_yaml_null,
+}
+
+
+def _implicit(value: str) -> str:
+    """The type that YAML 1.1 sees in a plain word."""
+    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(value[:1], ()):
+        if pattern.match(value):
+            return str(tag).removeprefix(TAG)
+    return "str"

@@ -25,6 +25,7 @@ class Task:
     extract: Sequence[Mapping[str, Any]]
     strategies: tuple[str, ...]
     examples: Sequence[Mapping[str, Any]]
+    group_by: Any = None
 
     @staticmethod
     def of(data: Mapping[str, Any], suite: str, file: str) -> Task:
@@ -43,6 +44,7 @@ class Task:
             extract=answer["extract"],
             strategies=tuple(data["strategies"]),
             examples=data["examples"],
+            group_by=data["data"].get("group_by"),
         )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from stages.core.errors import Problem, UserError, nearest
-from stages.spec.load import Document, load
+from stages.spec.cache import Cache
+from stages.spec.include import load_included
+from stages.spec.load import Document, Text, load
 from stages.spec.model import Params, Strategy, Task
 from stages.spec.render import Templates
 from stages.spec.shape import check_shape
@@ -38,7 +41,7 @@ class Specs:
     known_tasks: list[tuple[str, str]] = field(default_factory=list)
     known_strategies: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def templates(self) -> Templates:
         """The templates folder."""
         return Templates(self.root / "templates", self.root)
@@ -74,12 +77,12 @@ def load_params(root: Path) -> Params:
     return Params.of(document.data)
 
 
-def load_specs(root: Path) -> tuple[Specs, list[Problem]]:
+def load_specs(root: Path, cache: Cache | None = None) -> tuple[Specs, list[Problem]]:
     """All files under specs/, with the problems of their shape and of links between them."""
     specs, problems = Specs(root), list[Problem]()
     for path in sorted((root / "specs/strategies").glob("*.yaml")):
         specs.known_strategies.append(path.stem)
-        document, found = _load(path, root, "strategy")
+        document, found = _load(path, root, "strategy", cache)
         problems += found or _named(document, path)
         if not found:
             # By the file's name: a wrong id is one problem, not one for each mention.
@@ -87,10 +90,10 @@ def load_specs(root: Path) -> tuple[Specs, list[Problem]]:
                 {**document.data, "id": path.stem}, document.file
             )
             specs.documents[document.file] = document
-    for path in sorted((root / "specs/tasks").glob("*/*.yaml")):
+    for path in task_files(root):
         key = (path.parent.name, path.stem)
         specs.known_tasks.append(key)
-        document, found = _load(path, root, "task")
+        document, found = _load(path, root, "task", cache)
         problems += found or _named(document, path)
         if not found:
             specs.tasks[key] = Task.of({**document.data, "id": path.stem}, key[0], document.file)
@@ -98,6 +101,12 @@ def load_specs(root: Path) -> tuple[Specs, list[Problem]]:
     for task in specs.tasks.values():
         problems += _task_links(specs, task)
     return specs, problems
+
+
+def task_files(root: Path) -> list[Path]:
+    """The task specs; a file whose name begins with ``_`` is only there to be included."""
+    found = (root / "specs/tasks").glob("*/*.yaml")
+    return sorted(path for path in found if not path.name.startswith("_"))
 
 
 def load_project(specs: Specs) -> tuple[Project | None, list[Problem]]:
@@ -114,11 +123,21 @@ def load_project(specs: Specs) -> tuple[Project | None, list[Problem]]:
     return project, _links(project)
 
 
-def _load(path: Path, root: Path, kind: str) -> tuple[Document, list[Problem]]:
-    document = load(path, root)
+def _load(
+    path: Path, root: Path, kind: str, cache: Cache | None = None
+) -> tuple[Document, list[Problem]]:
+    def read() -> Document:
+        return load_included(path, root) if kind == "task" else load(path, root)
+
+    held = cache.spec(path) if cache else None
+    if held is not None:
+        return Document(Text(path.relative_to(root).as_posix()), held, reread=read), []
+    document = read()
     problems = list(document.problems)
     if not problems:
         problems = check_shape(document, root / f"specs/schema/{kind}.schema.json")
+    if cache and not problems:
+        cache.keep_spec(document)
     return document, problems
 
 

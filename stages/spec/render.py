@@ -1,30 +1,17 @@
-"""Jinja in a sandbox: specs and templates may come from strangers.
-
-Immutable sandboxed environment (Jinja documentation, "Sandbox"), strict undefined variables,
-no globals that reach a clock, randomness or files.
-"""
+"""Templates and template texts, rendered in the sandbox."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    FileSystemLoader,
-    StrictUndefined,
-    Template,
-    TemplateError,
-    TemplateSyntaxError,
-    meta,
-    nodes,
-)
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import FileSystemLoader, Template, TemplateError
 
-from stages.core.errors import Problem, nearest
+from stages.spec.lint import variables
+from stages.spec.sandbox import Sandbox
 
-MAX_OUTPUT = 2_000_000
+ENCODING = "utf-8-sig"
 
 
 class Templates:
@@ -38,103 +25,62 @@ class Templates:
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self.root = root
-        self._environment = environment(FileSystemLoader(folder, encoding="utf-8-sig"))
+        self._sandbox = Sandbox(FileSystemLoader(folder, encoding=ENCODING), auto_reload=False)
+        self._reads: dict[str, frozenset[str]] = {}
 
     def source(self, name: str) -> str:
         """The template's text."""
-        return (self.folder / name).read_text(encoding="utf-8-sig")
+        return (self.folder / name).read_text(encoding=ENCODING)
+
+    def reads(self, name: str) -> frozenset[str]:
+        """The variables that a template reads."""
+        if name not in self._reads:
+            self._reads[name] = frozenset(variables(self.source(name)))
+        return self._reads[name]
 
     def file(self, name: str) -> str:
         """The template's path as printed in problems."""
         return (self.folder / name).relative_to(self.root).as_posix()
 
-    def check(
-        self, name: str, allowed: frozenset[str], offered: frozenset[str], used_by: str
-    ) -> list[Problem]:
-        """Syntax, and every variable against `allowed`; `offered` are those one could declare."""
-        file = self.file(name)
-        try:
-            text = self.source(name)
-        except UnicodeDecodeError:
-            return [Problem(file, 0, 0, "E102", "this file is not UTF-8 text", "save it as UTF-8")]
-        lines = text.split("\n")
-        try:
-            tree = self._environment.parse(text)
-            unknown = meta.find_undeclared_variables(tree) - allowed
-        except TemplateSyntaxError as error:
-            line = min(error.lineno, len(lines))
-            message = f"template syntax: {(error.message or '').rstrip('.')}"
-            return [Problem(file, line, 1, "E302", message, "", lines[line - 1])]
-        problems = []
-        for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-            source = lines[node.lineno - 1]
-            message = "a template cannot read another one"
-            hint = "write its text here, so that one file is the whole prompt"
-            problems.append(Problem(file, node.lineno, 1, "E306", message, hint, source))
-        for variable in sorted(unknown):
-            line, column = _find(tree, lines, variable)
-            hint = nearest(variable, allowed)
-            if variable in offered:
-                hint = f"add {variable} to `uses` of the strategy"
-            message = f"the variable {variable!r} is not known here (used by {used_by})"
-            problems.append(Problem(file, line, column, "E303", message, hint, lines[line - 1]))
-        return problems
-
     def render(self, name: str, values: Mapping[str, Any]) -> str:
         """Render a template by name. Raises `jinja2.TemplateError`."""
-        return _rendered(self._environment.get_template(name), values)
+        return _rendered(self._sandbox, self._sandbox.get_template(name), values)
 
 
-def environment(loader: FileSystemLoader | None = None) -> ImmutableSandboxedEnvironment:
-    """The one way Tutelage makes a Jinja environment for prompts."""
-    made = ImmutableSandboxedEnvironment(
-        loader=loader, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
-    )
-    for name in list(made.globals):
-        if name not in ("namespace", "dict"):
-            del made.globals[name]
-    del made.filters["random"]
-    return made
+_texts: dict[str, Template] = {}
+_sandbox = Sandbox()
 
 
 def render_text(source: str, values: Mapping[str, Any]) -> str:
     """Render a template given as text. Raises `jinja2.TemplateError`."""
-    return _rendered(_compile(source), values)
+    if source not in _texts:
+        _texts[source] = _sandbox.from_string(source)
+    return _rendered(_sandbox, _texts[source], values)
 
 
-def unknown_variables(source: str, allowed: frozenset[str]) -> set[str]:
-    """The variables of a template text that are not allowed. Raises `TemplateSyntaxError`."""
-    return meta.find_undeclared_variables(environment().parse(source)) - allowed
-
-
-_compiled: dict[str, Template] = {}
-
-
-def _compile(source: str) -> Template:
-    if source not in _compiled:
-        _compiled[source] = environment().from_string(source)
-    return _compiled[source]
-
-
-def _rendered(template: Template, values: Mapping[str, Any]) -> str:
+def _rendered(sandbox: Sandbox, template: Template, values: Mapping[str, Any]) -> str:
+    sandbox.begin()
     try:
-        text = template.render(values)
-    except TemplateError:
-        raise
+        context = template.new_context(dict(values))
+        return sandbox.concat(template.root_render_func(context))
+    except TemplateError as error:
+        raise _located(error, error) from None
     # An expression can fail in any way that Python can, 1 / 0 for one.
     except Exception as error:
-        raise TemplateError(f"{type(error).__name__}: {error}") from None
-    if len(text) > MAX_OUTPUT:
-        raise TemplateError(f"renders {len(text)} characters, more than {MAX_OUTPUT}")
-    return text
+        raise _located(TemplateError(f"{type(error).__name__}: {error}"), error) from None
 
 
-def _find(tree: nodes.Template, lines: list[str], variable: str) -> tuple[int, int]:
-    line = min(
-        (node.lineno for node in tree.find_all(nodes.Name) if node.name == variable), default=1
-    )
-    text = lines[line - 1]
-    # The word may stand in the text before the expression, too.
-    opened = re.search(r"\{[{%]", text)
-    found = re.compile(rf"\b{re.escape(variable)}\b").search(text, opened.start() if opened else 0)
-    return line, found.start() + 1 if found else 1
+def line_of(error: TemplateError) -> int:
+    """The template's line at which rendering failed, 1-based; 0 when it is not known."""
+    return int(getattr(error, "line", 0))
+
+
+def _located(error: TemplateError, cause: Exception) -> TemplateError:
+    place, line = cause.__traceback__, 0
+    while place is not None:
+        template = place.tb_frame.f_globals.get("__jinja_template__")
+        if template is not None:
+            line = template.get_corresponding_lineno(place.tb_lineno)
+        place = place.tb_next
+    error.line = line  # type: ignore[attr-defined]
+    return error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stages.compiler.build import checked, prune, write
+from stages.compiler.build import prune, write
+from stages.compiler.check import checked
 from stages.core.errors import UserError
 from stages.core.jsonl import read_json, read_rows
 from stages.spec.project import load_params
@@ -90,7 +92,13 @@ def test_the_manifest_counts_rows_and_marks_changed_prompts(project: Copy) -> No
 @pytest.fixture
 def outputs(project: Copy) -> list[dict[str, bytes]]:
     made = []
-    for seed in ("0", "4242"):
+    other = project.root.parent / "other"
+    for path in sorted(project.root.rglob("*"), reverse=True):  # so a folder lists it otherwise
+        if path.is_file():
+            there = other / path.relative_to(project.root)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, there)
+    for seed, folder in (("0", project.root), ("4242", other)):
         environment = {
             **os.environ,
             "PYTHONPATH": str(REPOSITORY),
@@ -99,13 +107,15 @@ def outputs(project: Copy) -> list[dict[str, bytes]]:
         }
         subprocess.run(
             [sys.executable, "-m", "stages.compile"],
-            cwd=project.root, env=environment, check=True, capture_output=True,
+            cwd=folder, env=environment, check=True, capture_output=True,
         )  # fmt: skip
-        made.append(_tree(project.root / "build"))
+        made.append(_tree(folder / "build"))
     return made
 
 
-def test_the_same_bytes_under_any_hash_seed(outputs: list[dict[str, bytes]]) -> None:
+def test_the_same_bytes_under_any_hash_seed_and_file_order(
+    outputs: list[dict[str, bytes]],
+) -> None:
     assert outputs[0] == outputs[1]
     assert "manifest.json" in outputs[0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from stages.compiler.rows import SPLITS, Row, normalised, task_rows
 from stages.core.errors import UserError
-from stages.spec.load import Document
+from stages.spec.load import Document, Place, Text
 from stages.spec.project import load_specs
 from tests.projects import COIN, REPOSITORY, Copy
 
@@ -34,7 +34,7 @@ def test_fields_are_taken_by_path_or_rendered(project: Copy) -> None:
 
 
 def test_at_most_five_kinds_of_bad_rows_are_shown(project: Copy) -> None:
-    project.edit(COIN, "gold: {get: answer}", "gold: {get: question}")
+    project.edit(COIN, "gold: {get: answer}", 'gold: {render: "{{ row.question[18:30] }}"}')
     specs, _ = load_specs(project.root)
     task = specs.tasks["symbolic", "coin_flip"]
     with pytest.raises(UserError) as caught:
@@ -51,7 +51,8 @@ def _placed(source: dict[str, Any], splits: str = "") -> list[str]:
     specs, _ = load_specs(REPOSITORY)
     task = specs.tasks["symbolic", "coin_flip"]
     object.__setattr__(task, "source", source)
-    document = Document("a.yaml", places={("data", "source"): (7, 3)})
+    text = Text("a.yaml")
+    document = Document(text, places={("data", "source"): Place(text, 7, 3)})
     with pytest.raises(UserError) as caught:
         task_rows(task, REPOSITORY, document)
     return [str(problem) for problem in caught.value.problems]

@@ -159,3 +159,42 @@ def test_generated_split_without_take() -> None:
         "data.splits.test: E408 the split takes the rest, but there are 0 rows in 'generated'\n"
         "    hint: a generated source needs `take`; a data set needs rows"
     )
+
+
+def _grouped(splits: Splits, groups: str) -> dict[str, str]:
+    def load(name: str, count: int) -> list[dict[str, Any]]:
+        return [{"group": group} for group in groups]
+
+    taken = take_splits(splits, load, lambda row: row["group"])
+    return {name: "".join(row["group"] for row in rows) for name, rows in taken.items()}
+
+
+def test_rows_of_a_group_stay_in_one_split() -> None:
+    splits: Splits = {
+        "test": {"take": 2},
+        "valid": {"take": 1, "after": "test"},
+        "train": {"after": "valid"},
+    }
+    assert _grouped(splits, "abcabcabcdd") == {"test": "aa", "valid": "b", "train": "cccdd"}
+    assert _grouped(splits, "aabbccddd") == {"test": "aa", "valid": "b", "train": "ccddd"}
+
+
+def test_grouped_rows_are_shuffled_before_they_are_grouped() -> None:
+    splits: Splits = {
+        "test": {"take": 20, "seed": 3},
+        "train": {"take": 20, "after": "test", "seed": 3},
+    }
+    taken = _grouped(splits, "abcdefghij" * 8)
+    assert taken["test"][:16] != "a" * 8 + "b" * 8
+    assert not set(taken["test"]) & set(taken["train"])
+    assert [len(part) for part in taken.values()] == [20, 20]
+
+
+def test_too_few_groups_are_too_few_rows() -> None:
+    splits: Splits = {"test": {"take": 2}, "train": {"take": 2, "after": "test"}}
+    with pytest.raises(UserError) as caught:
+        _grouped(splits, "aaaaaaaaaa")
+    assert str(caught.value) == (
+        "data.splits.train: E408 the split takes 2, but there are 0 rows behind 'test'\n"
+        "    hint: lower `take`, here or in the splits before it"
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.spec.load import KEY, Document, load
+from stages.spec.load import Document, load
 
 
 def _load(folder: Path, text: str | bytes) -> Document:
@@ -24,8 +24,8 @@ def test_values_keep_their_types_and_places(tmp_path: Path) -> None:
         "a": 1,
         "b": ["x", {"c": 2.5, "d": None, "e": "no", "f": "2024-01-02"}],
     }
-    assert document.places["b", 1, "d"] == (4, 17)
-    assert document.places["b", 1, "d", KEY] == (4, 14)
+    assert document.place(("b", 1, "d"))[1:] == (4, 17)
+    assert document.place(("b", 1, "d"), key=True)[1:] == (4, 14)
     assert str(document.problem(("b", 1, "d"), "E000", "here")) == (
         "a.yaml:4:17: E000 here\n"
         "      - {c: 2.5, d: null, e: 'no', f: 2024-01-02}\n"
@@ -51,9 +51,9 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path, text: str) -> None:
         (
             "a: 1\nb: 2\na: 3\na: 4\n",
             "a.yaml:3:1: E106 the key 'a' stands twice in this mapping\n    a: 3\n    ^\n"
-            "    hint: it is first defined on line 1; keep one\n"
+            "    first defined here: a.yaml:1:1\n    a: 1\n    ^\n    hint: keep one\n"
             "a.yaml:4:1: E106 the key 'a' stands twice in this mapping\n    a: 4\n    ^\n"
-            "    hint: it is first defined on line 1; keep one",
+            "    first defined here: a.yaml:1:1\n    a: 1\n    ^\n    hint: keep one",
         ),
         ("? [a]\n: 1\n", "a.yaml:1:3: E105 a key must be a plain word\n    ? [a]\n      ^"),
         (
@@ -73,13 +73,14 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path, text: str) -> None:
         ),
         (
             "a: 1\n---\nb: 2\n",
-            "a.yaml:2:1: E103 this is not valid YAML: expected a single document in the stream, "
-            "but found another document\n    ---\n    ^",
+            "a.yaml:2:1: E103 this is not valid YAML: another document begins here\n"
+            "    ---\n    ^\n    hint: keep one",
         ),
         (
             "a:\n\tb: 1\n",
             "a.yaml:2:1: E103 this is not valid YAML: while scanning for the next token, "
-            "found character '\\t' that cannot start any token\n     b: 1\n    ^",
+            "found character that cannot start any token\n     b: 1\n    ^\n"
+            "    hint: indent with spaces",
         ),
         (
             "a: 1\nb: x\x00y\n",
@@ -101,8 +102,14 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path, text: str) -> None:
             "a.yaml:2:7: E102 this file is not UTF-8 text\n    hint: save it as UTF-8",
         ),
         ("[" * 30 + "]" * 30, None),
-        ("[" * 5000, "a.yaml:1:1: E104 this file is nested too deeply"),
-        ("a: " + "x" * (1 << 20), "a.yaml: E102 this file is larger than 1048576 bytes"),
+        (
+            "[" * 5000,
+            f"a.yaml:1:26: E104 this is nested too deeply\n    {'[' * 159}…\n    {' ' * 25}^",
+        ),
+        (
+            "a: " + "x" * (1 << 20),
+            "a.yaml: E102 this file is larger than 1048576 bytes: it has 1048579",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str | bytes, message: str | None) -> None:

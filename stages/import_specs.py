@@ -1,0 +1,85 @@
+"""Bring in tasks from other tools: ``python -m stages.import_specs lm-eval SUITE FILE…``.
+
+``lm-eval`` reads lm-evaluation-harness task YAMLs, ``promptsource`` its ``templates.yaml`` files;
+folders are searched. Writes ``specs/tasks/SUITE/*.yaml`` and says, for each file, what it could
+not carry over. Nothing that is there already is overwritten without ``--force``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.core.console import entry, root, say
+from stages.core.errors import user_error
+from stages.importing import lm_eval, promptsource
+from stages.importing.draft import Draft, NotCarriedError, write_all
+
+
+def main() -> None:
+    """Import, then report file by file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tool", choices=("lm-eval", "promptsource"))
+    parser.add_argument("suite", help="the folder under specs/tasks/ to write to")
+    parser.add_argument("paths", nargs="+", type=Path, help="files, or folders to search")
+    parser.add_argument("--revision", help="the data set's full commit, 40 hex digits")
+    parser.add_argument("--force", action="store_true", help="overwrite specs that are there")
+    arguments = parser.parse_args()
+    top = root()
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", arguments.suite):
+        raise user_error(
+            "command line", "E513", f"{arguments.suite!r} cannot name a suite",
+            "use 2 to 41 small letters, digits and _, a letter first",
+        )  # fmt: skip
+    if arguments.revision and not re.fullmatch(r"[0-9a-f]{40}", arguments.revision):
+        raise user_error(
+            "command line", "E513", f"{arguments.revision!r} is not a full commit",
+            "give the 40 hexadecimal digits of the commit",
+        )  # fmt: skip
+    absent = [path for path in arguments.paths if not path.exists()]
+    if absent:
+        raise user_error(str(absent[0]), "E101", "this file does not exist")
+    folder = top / "specs/tasks" / arguments.suite
+    drafts: dict[str, Draft] = {}
+    dropped = 0
+    for file in _files(arguments.tool, arguments.paths):
+        for draft in _drafts(arguments.tool, file, arguments.revision):
+            if isinstance(draft, str):
+                dropped += 1
+                say(draft)
+            elif not arguments.force and (folder / f"{draft.id}.yaml").exists():
+                dropped += 1
+                say(f"{file}: specs/tasks/{arguments.suite}/{draft.id}.yaml is there already")
+            else:
+                drafts[draft.id] = draft
+    for draft in drafts.values():
+        told = "; ".join(draft.notes) or "all of it"
+        say(f"{draft.origin}: {draft.id}.yaml, not carried over: {told}")
+    written = write_all(drafts.values(), folder)
+    say(
+        f"import: {len(drafts)} tasks in {len(written)} files under specs/tasks/{arguments.suite}, "
+        f"{dropped} not carried; read them, then run `make check`"
+    )
+
+
+def _files(tool: str, paths: list[Path]) -> Iterator[Path]:
+    pattern = "*.yaml" if tool == "lm-eval" else "templates.yaml"
+    for path in paths:
+        yield from sorted(path.rglob(pattern)) if path.is_dir() else (path,)
+
+
+def _drafts(tool: str, file: Path, revision: str | None) -> Iterator[Draft | str]:
+    try:
+        if tool == "lm-eval":
+            yield lm_eval.convert(file, revision)
+            return
+        for found in promptsource.convert(file, revision):
+            yield found if isinstance(found, Draft) else f"{file}: {found[0]}: {found[1]}"
+    except NotCarriedError as error:
+        yield f"{file}: {error}"
+
+
+if __name__ == "__main__":
+    entry(main)

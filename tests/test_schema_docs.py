@@ -1,0 +1,33 @@
+"""docs/specs.md is what the schemas say."""
+
+from __future__ import annotations
+
+import json
+
+from stages.schema_docs import FILES, page
+from tests.projects import REPOSITORY
+
+
+def test_the_page_is_up_to_date() -> None:
+    text = (REPOSITORY / "docs/specs.md").read_text(encoding="utf-8")
+    assert text == page(REPOSITORY), "run `make schema-docs`"
+
+
+def test_every_key_of_every_schema_is_on_the_page() -> None:
+    text = page(REPOSITORY)
+
+    def keys(schema: object) -> set[str]:
+        found: set[str] = set()
+        if isinstance(schema, dict):
+            found |= set(schema.get("properties", {}))
+            for value in schema.values():
+                found |= keys(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                found |= keys(value)
+        return found
+
+    for name in FILES:
+        schema = json.loads((REPOSITORY / f"specs/schema/{name}.schema.json").read_text())
+        for key in keys(schema):
+            assert f"`{key}`" in text or f".{key}`" in text, key
