@@ -9,6 +9,7 @@ from jinja2 import TemplateError
 
 from stages.compiler.rows import Row
 from stages.core.errors import Problem, UserError
+from stages.spec.lint import LINE_END
 from stages.spec.model import Strategy, Task
 from stages.spec.project import Project
 from stages.spec.render import line_of
@@ -24,6 +25,8 @@ class Renderer:
     def __init__(self, project: Project) -> None:
         self._templates = project.templates
         self._texts: dict[tuple[str, str], str] = {}
+        self._row: Row | None = None
+        self._row_texts: dict[str, str] = {}
 
     def asked(self, strategy: Strategy, task: Task, row: Row) -> Messages:
         """The messages that teacher and probed student get under the strategy."""
@@ -34,10 +37,10 @@ class Renderer:
         """The student's own messages, with the strategy erased (Orca 2, section 4)."""
         return self._messages(strategy.student_system, strategy.student_user, task, row)
 
-    def target(self, strategy: Strategy, task: Task, row: Row) -> str:
-        """The training text, had the teacher's rationale been the one given."""
+    def text(self, name: str, task: Task, row: Row) -> str:
+        """Any template of a strategy, with a rationale that stands for the teacher's."""
         values = {"rationale": "Because.", "answer": row.gold, **variables(task, row)}
-        return self._render(strategy.target, values, row)
+        return self._render(name, values, row)
 
     def _messages(self, system: str | None, user: str, task: Task, row: Row) -> Messages:
         values = variables(task, row)
@@ -51,7 +54,13 @@ class Renderer:
 
     def _prompt(self, name: str, values: Mapping[str, Any], row: Row) -> str:
         if not self._templates.reads(name) <= PER_TASK:
-            return self._render(name, values, row)
+            if (
+                row is not self._row
+            ):  # strategies share templates, and these depend on the row alone
+                self._row, self._row_texts = row, {}
+            if name not in self._row_texts:
+                self._row_texts[name] = self._render(name, values, row)
+            return self._row_texts[name]
         key = name, values["answer_marker"]
         if key not in self._texts:
             self._texts[key] = self._render(name, values, row)
@@ -62,7 +71,7 @@ class Renderer:
             return self._templates.render(name, values)
         except TemplateError as error:
             line = line_of(error)
-            source = self._templates.source(name).split("\n")[line - 1] if line else ""
+            source = LINE_END.split(self._templates.source(name))[line - 1] if line else ""
             raise UserError(
                 [
                     Problem(
@@ -84,14 +93,14 @@ def check_rendering(
     """Each strategy on the first row of each split, so that a check finds what compile would."""
     renderer = Renderer(project)
     used = dict.fromkeys([*project.params.candidates(task), *project.params.taught(task)])
+    names = {name for key in used for name in project.strategies[key].templates}
     problems: list[Problem] = []
-    for strategy in (project.strategies[name] for name in used):
-        for row in (part[0] for part in rows.values() if part):
-            for render in (renderer.asked, renderer.erased, renderer.target):
-                try:
-                    render(strategy, task, row)
-                except UserError as error:
-                    problems += error.problems
+    for row in (part[0] for part in rows.values() if part):
+        for name in sorted(names):
+            try:
+                renderer.text(name, task, row)
+            except UserError as error:
+                problems += error.problems
     return problems
 
 

@@ -11,6 +11,8 @@ from jinja2 import TemplateSyntaxError, meta, nodes
 from stages.core.errors import Problem, nearest
 from stages.spec.sandbox import FILTERS, METHODS, TESTS, Sandbox, refused
 
+# What Jinja counts as the end of a line, so that line numbers here are those of its nodes.
+LINE_END = re.compile(r"\r\n|\r|\n")
 _sandbox = Sandbox()
 
 
@@ -33,7 +35,7 @@ class Scope:
 
 def check_source(source: str, file: str, scope: Scope) -> list[Problem]:
     """Syntax, constructs, variables, attributes, filters and tests of one template."""
-    lines = source.split("\n")
+    lines = LINE_END.split(source)
     by = f" (used by {scope.used_by})" if scope.used_by else ""
     try:
         tree = _sandbox.parse(source)
@@ -45,9 +47,15 @@ def check_source(source: str, file: str, scope: Scope) -> list[Problem]:
         return [Problem(file, line, place, "E302", message, "", lines[line - 1])]
     except RecursionError:
         return [Problem(file, 0, 0, "E302", f"template syntax: expressions nest too deeply{by}")]
+    try:
+        found = list(dict.fromkeys(_found(tree, scope)))
+    # Jinja computes constant expressions to find variables, and they can fail like any other.
+    except Exception as error:
+        message = f"template syntax: {' '.join(str(error).split())}{by}"
+        return [Problem(file, 0, 0, "E302", message)]
     return [
         Problem(file, *_find(lines, line, word), code, message + by, hint, lines[line - 1])
-        for line, word, code, message, hint in dict.fromkeys(_found(tree, scope))
+        for line, word, code, message, hint in found
     ]
 
 
@@ -102,7 +110,7 @@ def variables(source: str) -> set[str]:
     """The variables that a template reads; none when its syntax is wrong."""
     try:
         return meta.find_undeclared_variables(_sandbox.parse(source))
-    except (TemplateSyntaxError, RecursionError):
+    except Exception:  # reported by `check_source`
         return set()
 
 

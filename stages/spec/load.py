@@ -179,6 +179,8 @@ def parse(document: Document, raw: bytes) -> None:
         document.data = None
         what = ", ".join(part for part in (error.context, error.problem) if part)
         line, column = _at(error.problem_mark or error.context_mark)
+        if line > len(document.text.lines):  # libyaml's end is a line further
+            line, column = len(document.text.lines), len(document.text.lines[-1]) + 1
         hint = "indent with spaces" if "\t" in document.text.line(line) else ""
         document.problems.append(
             document.problem_at(line, column, "E103", f"this is not valid YAML: {what}", hint)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, Template, TemplateError
+from jinja2.runtime import Context
 
 from stages.spec.lint import variables
 from stages.spec.sandbox import Sandbox
@@ -44,7 +45,7 @@ class Templates:
 
     def render(self, name: str, values: Mapping[str, Any]) -> str:
         """Render a template by name. Raises `jinja2.TemplateError`."""
-        return _rendered(self._sandbox, self._sandbox.get_template(name), values)
+        return _rendered(self._sandbox, lambda: self._sandbox.get_template(name), values)
 
 
 _texts: dict[str, Template] = {}
@@ -53,15 +54,21 @@ _sandbox = Sandbox()
 
 def render_text(source: str, values: Mapping[str, Any]) -> str:
     """Render a template given as text. Raises `jinja2.TemplateError`."""
-    if source not in _texts:
-        _texts[source] = _sandbox.from_string(source)
-    return _rendered(_sandbox, _texts[source], values)
+
+    def template() -> Template:
+        if source not in _texts:
+            _texts[source] = _sandbox.from_string(source)
+        return _texts[source]
+
+    return _rendered(_sandbox, template, values)
 
 
-def _rendered(sandbox: Sandbox, template: Template, values: Mapping[str, Any]) -> str:
+def _rendered(sandbox: Sandbox, load: Callable[[], Template], values: Mapping[str, Any]) -> str:
     sandbox.begin()
     try:
-        context = template.new_context(dict(values))
+        template = load()  # Jinja computes constant expressions here already
+        # As Template.new_context, but for its pass over chained globals, which takes half the time.
+        context = Context(sandbox, {**sandbox.globals, **values}, template.name, {})
         return sandbox.concat(template.root_render_func(context))
     except TemplateError as error:
         raise _located(error, error) from None

@@ -41,7 +41,7 @@ def rendered(root: Path) -> dict[str, Any]:
         name: {
             "asked": renderer.asked(specs.strategies[name], task, row),
             "erased": renderer.erased(specs.strategies[name], task, row),
-            "target": renderer.target(specs.strategies[name], task, row),
+            "target": renderer.text(specs.strategies[name].target, task, row),
         }
         for name in STRATEGIES
     }

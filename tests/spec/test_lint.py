@@ -104,6 +104,17 @@ def test_nesting_that_python_cannot_follow_is_a_problem() -> None:
     assert _check(text).startswith("a.j2: E302 template syntax: expressions nest too deeply")
 
 
+def test_lines_end_where_jinja_ends_them() -> None:
+    (found,) = check_source("a\r\nb\rc\n{{ oops }}", "a.j2", SCOPE)
+    assert (found.line, found.column, found.source) == (4, 4, "{{ oops }}")
+
+
+def test_a_constant_that_fails_is_a_problem() -> None:
+    assert _check("{{ (0).upper and question }}") == (
+        "a.j2: E302 template syntax: 'int object' has no attribute 'upper' (used by a test)"
+    )
+
+
 def test_variables_and_constant_text() -> None:
     source = "Read {{ a }} and {% for x in b %}{{ x }}{{ dict(k=1) }}{% endfor %} say so."
     assert variables(source) == {"a", "b"}
