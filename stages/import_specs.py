@@ -15,7 +15,7 @@ from pathlib import Path
 from stages.core.console import entry, root, say
 from stages.core.errors import user_error
 from stages.importing import lm_eval, promptsource
-from stages.importing.draft import Draft, NotCarriedError, write_all
+from stages.importing.draft import Draft, NotCarriedError, unused, write_all
 
 
 def main() -> None:
@@ -49,7 +49,9 @@ def main() -> None:
             if isinstance(draft, str):
                 dropped += 1
                 say(draft)
-            elif not arguments.force and (folder / f"{draft.id}.yaml").exists():
+                continue
+            draft.id = unused(draft.id, drafts)
+            if not arguments.force and (folder / f"{draft.id}.yaml").exists():
                 dropped += 1
                 say(f"{file}: specs/tasks/{arguments.suite}/{draft.id}.yaml is there already")
             else:

@@ -31,3 +31,22 @@ def test_every_key_of_every_schema_is_on_the_page() -> None:
         schema = json.loads((REPOSITORY / f"specs/schema/{name}.schema.json").read_text())
         for key in keys(schema):
             assert f"`{key}`" in text or f".{key}`" in text, key
+
+
+def test_every_key_is_described() -> None:
+    def silent(schema: object, path: str = "") -> list[str]:
+        found: list[str] = []
+        if isinstance(schema, dict):
+            for key, inner in schema.get("properties", {}).items():
+                if not inner.get("description", "").endswith("."):
+                    found.append(path + key)
+            for key, value in schema.items():
+                found += silent(value, f"{path}{key}/")
+        elif isinstance(schema, list):
+            for value in schema:
+                found += silent(value, path)
+        return found
+
+    for name in FILES:
+        schema = json.loads((REPOSITORY / f"specs/schema/{name}.schema.json").read_text())
+        assert silent(schema) == []

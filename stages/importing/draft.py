@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,14 @@ def identifier(name: str) -> str:
         word = f"t_{word}"
     word = word[:41].rstrip("_")
     return word if len(word) > 1 else f"{word}_task"
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """The id, with a number behind it when it is taken: long names may be cut to the same one."""
+    made, number = name, 2
+    while made in taken:
+        made, number = f"{name[:38]}_{number}", number + 1
+    return made
 
 
 def splits(train: str | None, valid: str | None, test: str | None) -> tuple[dict[str, Any], str]:

@@ -150,7 +150,7 @@ def _expression(text: Any) -> str:
 def _letter(target: Any) -> str:
     """The gold letter, from an index or from the choice itself."""
     if isinstance(target, int):
-        return LETTERS[target]
+        return LETTERS[target % len(LETTERS)]
     inner = _expression(target)
     return f"{{% set gold = {inner} %}}{{{{ '{LETTERS}'[gold] if gold is integer else gold }}}}"
 
@@ -159,6 +159,8 @@ def _options(choices: Any) -> str:
     if choices is None:
         raise NotCarriedError("it is a multiple choice without doc_to_choice")
     if isinstance(choices, list):
+        if len(choices) > len(LETTERS):
+            raise NotCarriedError(f"it has {len(choices)} choices, more than there are letters")
         return "\n".join(map(str, choices))
     return f"{{{{ {_expression(choices)} | join('\\n') }}}}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from stages.importing.draft import NO_REVISION, Draft, NotCarriedError, identifier, splits
+from stages.importing.draft import NO_REVISION, Draft, NotCarriedError, identifier, splits, unused
 from stages.importing.rewrite import to_row
 
 SEPARATOR = "|||"
@@ -46,9 +46,7 @@ def convert(path: Path, revision: str | None) -> Iterator[Draft | tuple[str, str
         except NotCarriedError as error:
             yield name, str(error)
             continue
-        base, number = draft.id, 2
-        while draft.id in taken:
-            draft.id, number = f"{base[:38]}_{number}", number + 1
+        draft.id = unused(draft.id, taken)
         taken.add(draft.id)
         yield draft
 

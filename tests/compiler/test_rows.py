@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.compiler.rows import SPLITS, Row, normalised, task_rows
+from stages.compiler.rows import SPLITS, Row, task_rows
 from stages.core.errors import UserError
 from stages.spec.load import Document, Place, Text
 from stages.spec.project import load_specs
@@ -41,10 +41,6 @@ def test_at_most_five_kinds_of_bad_rows_are_shown(project: Copy) -> None:
         task_rows(task, project.root, specs.task_document(task))
     assert len(caught.value.problems) == 5
     assert caught.value.problems[0].hint == "7 other mistakes in rows are not shown"
-
-
-def test_questions_are_compared_by_their_letters_and_digits() -> None:
-    assert normalised(" Is  it, 'x_1'?\n") == normalised("is it X 1") == "is it x 1"
 
 
 def _placed(source: dict[str, Any], splits: str = "") -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stages.compiler.check import problems_of
-from stages.importing.draft import NotCarriedError, identifier, write_all
+from stages.importing.draft import NotCarriedError, identifier, unused, write_all
 from stages.importing.lm_eval import convert
 from stages.importing.rewrite import to_row
 from stages.spec.include import load_included
@@ -142,6 +142,12 @@ def test_imported_tasks_compile_on_rows_of_their_shape(project: Copy, tmp_path: 
     assert [str(problem) for problem in problems_of(project.root)] == []
 
 
+def test_ids_that_are_cut_to_the_same_word_are_told_apart() -> None:
+    name = identifier("x" * 60)
+    assert unused(name, {name: 1, "x" * 38 + "_2": 2}) == "x" * 38 + "_3"
+    assert unused("a", {}) == "a"
+
+
 def test_a_family_is_written_once(project: Copy, tmp_path: Path) -> None:
     (tmp_path / "_template_yaml").write_text(BBH)
     drafts = []
@@ -196,6 +202,8 @@ def test_a_family_is_written_once(project: Copy, tmp_path: Path) -> None:
          "it is a multiple choice without doc_to_choice"),
         (ARC.replace("training_split: train\nvalidation_split: validation\ntest_split: test", ""),
          "it names no split"),
+        (ARC.replace('"{{choices.text}}"', str([str(i) for i in range(30)])),
+         "it has 30 choices, more than there are letters"),
         ("include: task.yaml\n", "its includes run in a circle"),
         ("include: none.yaml\n", "it cannot be read: [Errno 2] No such file or directory"),
     ],
