@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import marshal
 import os
 from array import array
@@ -62,6 +63,7 @@ def _shared_file() -> IO[bytes]:
     global _file
     if _file is None:
         _file = TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        atexit.register(_file.close)
     return _file
 
 
