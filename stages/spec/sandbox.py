@@ -9,7 +9,8 @@ seconds, so a template that passes on one machine passes on all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
 from itertools import islice
 from types import BuiltinMethodType
 from typing import Any
@@ -19,10 +20,12 @@ from jinja2.runtime import Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-MAX_OUTPUT = 2_000_000
+MAX_OUTPUT = 1_000_000
 """Characters that one rendering, or any text made on the way, may have."""
-MAX_STEPS = 200_000
+MAX_STEPS = 100_000
 """Loop steps of one rendering."""
+MAX_WORK = 5_000_000
+"""Characters and items that the filters and methods of one rendering may go through."""
 MAX_BITS = 256
 """Bits of a whole number that multiplication may make."""
 
@@ -80,15 +83,34 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loader=loader, undefined=StrictUndefined, autoescape=False, cache_size=-1, **options
         )
         self.globals = {"namespace": self.globals["namespace"], "dict": dict}
-        self.filters = {name: self.filters[name] for name in sorted(FILTERS)}
-        self.filters |= {"replace": _replace, "join": _join, "_steps": self._steps}
+        kept = {name: self.filters[name] for name in sorted(FILTERS)}
+        kept |= {"replace": _replace, "join": _join}
+        self.filters = {name: self._counted(work) for name, work in kept.items()}
+        self.filters["_steps"] = self._steps
         self.tests = {name: self.tests[name] for name in sorted(TESTS)}
         self.concat = _concat  # type: ignore[method-assign]
-        self._left = MAX_STEPS
+        self.begin()
 
     def begin(self) -> None:
-        """Start counting a rendering's loop steps anew."""
-        self._left = MAX_STEPS
+        """Start counting a rendering's loop steps and work anew."""
+        self._left, self._work = MAX_STEPS, MAX_WORK
+
+    def _counted(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        place = int(hasattr(work, "jinja_pass_arg"))  # behind the context that Jinja passes first
+
+        @wraps(work)
+        def counted(*arguments: Any, **named: Any) -> Any:
+            if len(arguments) > place:
+                self._charge(arguments[place])
+            return work(*arguments, **named)
+
+        return counted
+
+    def _charge(self, value: Any) -> None:
+        if hasattr(value, "__len__") and not isinstance(value, Undefined):
+            self._work -= len(value)
+            if self._work < 0:
+                raise LimitError(f"it goes through more than {MAX_WORK} characters and items")
 
     def _steps(self, values: Any) -> Any:
         if isinstance(values, Undefined):
@@ -121,6 +143,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """A method that joins or replaces is held to the size of its result."""
+        if isinstance(obj, BuiltinMethodType):
+            self._charge(obj.__self__)
         if isinstance(obj, BuiltinMethodType) and isinstance(obj.__self__, str):
             if obj.__name__ == "replace":
                 return _replace(obj.__self__, *args, **kwargs)

@@ -187,7 +187,7 @@ def test_any_template_is_checked_and_rendered_within_bounds() -> None:
         for problem in check_source(source, "a.j2", Scope({"question": str, "options": list})):
             assert problem.line <= source.count("\n") + 1
         with suppress(TemplateError):
-            assert len(render_text(source, values)) <= 2_000_000
+            assert len(render_text(source, values)) <= 1_000_000
 
     assert for_seconds(run, SECONDS) > 0
 

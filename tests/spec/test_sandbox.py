@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from jinja2 import TemplateError
 
@@ -34,22 +32,26 @@ def test_what_a_prompt_needs_works(source: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (DOUBLED, "it makes a text of 2048000 characters, more than 2000000"),
+        (DOUBLED, "it makes a text of 2048000 characters, more than 1000000"),
         ("{% for a in q %}{% for b in q %}{{ q }}{% endfor %}{% endfor %}",
-         "its loops take more than 200000 steps"),
+         "its loops take more than 100000 steps"),
         ("{% for a in q | map('upper') %}{% for b in q %}{% endfor %}{% endfor %}",
-         "its loops take more than 200000 steps"),
+         "its loops take more than 100000 steps"),
         ("{% for a in q %}{% for b in 'xxx' %}{{ q }}{% endfor %}{% endfor %}",
-         "it makes a text of 3000000 characters, more than 2000000"),
+         "it makes a text of 3000000 characters, more than 1000000"),
         ("{% set a = q.replace('', q) %}{{ a.replace('', q) }}",
-         "it makes a text of 1003003000 characters, more than 2000000"),
+         "it makes a text of 1002000 characters, more than 1000000"),
         ("{% set a = q | replace('o', q) %}{% set a = a | replace('o', a) %}",
-         "it makes a text of 8032160800 characters, more than 2000000"),
+         "it makes a text of 8032160800 characters, more than 1000000"),
         ("{% set a = (q * 1).join(q) %}", "the operator * takes numbers here"),
         ("{% set a = q.join(q) %}{{ q.join(a) }}",
-         "it makes a text of 1000999000 characters, more than 2000000"),
+         "it makes a text of 1000999000 characters, more than 1000000"),
         ("{% set a = q.split(' ') %}{% set a = a + a + a %}{{ a | join(q) | join(q) }}",
          "it makes a text of"),
+        ("{% for a in q %}{% for b in q[:90] %}{{ (q | list | sort)[0] }}{% endfor %}{% endfor %}",
+         "it goes through more than 5000000 characters and items"),
+        ("{% for a in q %}{% for b in q[:90] %}{{ q.upper()[0] }}{% endfor %}{% endfor %}",
+         "it goes through more than 5000000 characters and items"),
         ("{{ 9 ** 9999999 }}", "powers are not allowed here"),
         ("{{ 'x' * 1000000000 }}", "the operator * takes numbers here"),
         ("{{ '%0999999999d' % 1 }}", "the operator % takes numbers here"),
@@ -70,11 +72,9 @@ def test_what_a_prompt_needs_works(source: str, text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_strangers_may_not_do(source: str, message: str) -> None:
-    start = time.monotonic()
     with pytest.raises(TemplateError) as caught:
         render_text(source, VALUES)
     assert str(caught.value).split("\n")[0].startswith(message)
-    assert time.monotonic() - start < 5
 
 
 def test_loop_steps_are_counted_for_each_rendering() -> None:
