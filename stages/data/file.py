@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -129,25 +128,28 @@ def _json(name: str, path: Path) -> Rows:
 
 
 def _csv(name: str, path: Path) -> Rows:
-    text = _whole(name, path)
     hint = "give every row as many fields as the header, quoted where they hold commas"
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[dict[str, Any]] = []
+    rows = Spool()
     bad: list[tuple[int, int, str]] = []
-    try:
-        header = next(reader, [])
-        if not header or len(set(header)) < len(header):
-            _refuse(name, [(1, 1, "the header row is empty or repeats a name")], hint)
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) == len(header):
-                rows.append(dict(zip(header, fields, strict=True)))
-            else:
-                told = f"the header names {len(header)} fields, the row has {len(fields)}"
-                bad.append((reader.line_num, 1, told))
-    except csv.Error as error:
-        bad.append((reader.line_num, 1, f"the row is not CSV: {error}"))
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = next(reader, [])
+            if not header or len(set(header)) < len(header):
+                _refuse(name, [(1, 1, "the header row is empty or repeats a name")], hint)
+            for fields in reader:
+                if not fields:
+                    continue
+                if len(fields) == len(header):
+                    rows.append(dict(zip(header, fields, strict=True)))
+                else:
+                    told = f"the header names {len(header)} fields, the row has {len(fields)}"
+                    bad.append((reader.line_num, 1, told))
+        except csv.Error as error:
+            bad.append((reader.line_num, 1, f"the row is not CSV: {error}"))
+        except UnicodeDecodeError:
+            _whole(name, path)  # which names the line
+            raise
     if bad:
         _refuse(name, bad, hint)
     return rows

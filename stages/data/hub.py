@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from stages.core.errors import user_error
 from stages.data.plain import plain
+from stages.data.spool import Spool
 
 SHOWN = 200
 """Characters kept of a library's message, which can run over several screens."""
 
 
-def load(repo: str, config: str | None, revision: str, split: str) -> list[dict[str, Any]]:
+def load(repo: str, config: str | None, revision: str, split: str) -> Sequence[dict[str, Any]]:
     """All rows of one split. A local directory of data files serves as `repo` too.
 
     Values without a JSON form (images, sound, bytes) are replaced by the name of their type.
@@ -41,7 +43,10 @@ def load(repo: str, config: str | None, revision: str, split: str) -> list[dict[
         ) from error
     try:
         table = datasets.load_dataset(repo, config, revision=revision, split=split)
-        return [plain(row) for row in table]
+        rows = Spool()
+        for row in table:
+            rows.append(plain(row))
+        return rows
     # The library and its transports raise some twenty unrelated types.
     except Exception as error:
         raise user_error(

@@ -54,7 +54,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, text: str) 
 
 def test_csv_fields_may_hold_line_breaks(tmp_path: Path) -> None:
     path, sha256 = _write(tmp_path, "rows.csv", 'q,a\n"one\r\ntwo",3\n')
-    assert load(path, sha256) == [{"q": "one\r\ntwo", "a": "3"}]
+    assert list(load(path, sha256)) == [{"q": "one\r\ntwo", "a": "3"}]
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ def test_rows_of_each_split_and_config(folder: Path) -> None:
         "---\n"
     )
     four = [{"question": "2 + 2", "answer": "4"}]
-    assert load(str(folder), "main", COMMIT, "train") == [
+    assert list(load(str(folder), "main", COMMIT, "train")) == [
         {"question": "1 + 1", "answer": "2"},
         {"question": "1 + 2", "answer": "3"},
     ]
-    assert load(str(folder), "main", COMMIT, "test") == four
-    assert load(str(folder), "small", COMMIT, "train") == four
+    assert list(load(str(folder), "main", COMMIT, "test")) == four
+    assert list(load(str(folder), "small", COMMIT, "train")) == four
 
 
 def test_parquet_rows_become_plain_values(folder: Path) -> None:
@@ -64,7 +64,7 @@ def test_parquet_rows_become_plain_values(folder: Path) -> None:
 
     table = pyarrow.table({"question": ["9"], "choices": [["a", "b"]], "day": [date(2024, 2, 29)]})
     parquet.write_table(table, folder / "test.parquet")
-    assert load(str(folder), None, COMMIT, "test") == [
+    assert list(load(str(folder), None, COMMIT, "test")) == [
         {"question": "9", "choices": ["a", "b"], "day": "2024-02-29"}
     ]
 
