@@ -31,7 +31,7 @@ demo: setup ## Distil the embedded tasks into a 135M model, then print the resul
 	@python -m stages.report --show
 	@echo "report: build/report.html"
 
-check: setup ## Check every spec and template; writes nothing
+check: setup ## Check every spec and template; builds nothing
 	@python -m stages.compile --check
 
 plan: setup ## Show what the teacher would be asked, and what is held already

@@ -1,7 +1,7 @@
 """Check every spec and write what each later stage reads: ``python -m stages.compile``.
 
 Reads ``params.yaml``, ``specs/``, ``templates/``; writes ``build/compiled/`` and
-``build/manifest.json``. With ``--check`` it writes nothing; ``--format json`` or ``github`` prints
+``build/manifest.json``. With ``--check`` it builds nothing; ``--format json`` or ``github`` prints
 problems for programs.
 """
 
@@ -20,7 +20,7 @@ from stages.core.jsonl import write_json
 def main() -> None:
     """Compile, or only check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--check", action="store_true", help="build nothing")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of the problems found")
     arguments = parser.parse_args()
     try:
