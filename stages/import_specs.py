@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages.core.console import entry, root, say
-from stages.core.errors import user_error
+from stages.core.errors import UserError, user_error
 from stages.importing import lm_eval, promptsource
 from stages.importing.draft import Draft, NotCarriedError, unused, write_all
+from stages.spec.project import load_strategies
 
 
 def main() -> None:
@@ -41,6 +42,9 @@ def main() -> None:
     absent = [path for path in arguments.paths if not path.exists()]
     if absent:
         raise user_error(str(absent[0]), "E101", "this file does not exist")
+    specs, problems = load_strategies(top)
+    if problems:
+        raise UserError(problems)
     folder = top / "specs/tasks" / arguments.suite
     drafts: dict[str, Draft] = {}
     dropped = 0
@@ -59,7 +63,7 @@ def main() -> None:
     for draft in drafts.values():
         told = "; ".join(draft.notes) or "all of it"
         say(f"{draft.origin}: {draft.id}.yaml, not carried over: {told}")
-    written = write_all(drafts.values(), folder)
+    written = write_all(drafts.values(), folder, list(specs.strategies.values()))
     say(
         f"import: {len(drafts)} tasks in {len(written)} files under specs/tasks/{arguments.suite}, "
         f"{dropped} not carried; read them, then run `make check`"

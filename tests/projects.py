@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +65,17 @@ class Copy:
         start = before.rpartition("\n")[2]
         line = start + after.partition("\n")[0]
         return Spot(file, before.count("\n") + 1, len(start) + 1, line)
+
+    def run(self, *arguments: str, folder: str = ".") -> subprocess.CompletedProcess[str]:
+        """Python with these arguments, in the copy, with the stages of the repository."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root / folder,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def problems(self) -> list[str]:
         return [str(problem) for problem in problems_of(self.root)]

@@ -6,15 +6,11 @@ In a case, » stands in front of the character that the message must point at.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.projects import COIN, DIRECT, LETTER, REPOSITORY, STEPS, Copy, Spot
+from tests.projects import COIN, DIRECT, LETTER, STEPS, Copy, Spot
 
 PARAMS = "params.yaml"
 SYSTEM = "templates/strategies/step_by_step.system.j2"
@@ -823,24 +819,16 @@ def test_rows_are_checked_beside_broken_links(project: Copy) -> None:
     ]
 
 
-def _run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-
-
 def test_the_command_prints_them_without_a_traceback_and_exits_2(project: Copy) -> None:
     expected = _several(project)
-    done = _run(project.root, "-m", "stages.compile", "--check")
+    done = project.run("-m", "stages.compile", "--check")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "\n".join(expected) + "\n"
     assert "Traceback" not in done.stderr
 
 
 def test_the_command_needs_the_top_folder(project: Copy) -> None:
-    done = _run(project.root / "specs", "-m", "stages.compile", "--check")
+    done = project.run("-m", "stages.compile", "--check", folder="specs")
     assert done.returncode == 2
     assert done.stderr == (
         "params.yaml: E511 there is no params.yaml in this folder\n"
@@ -854,7 +842,7 @@ def test_checking_imports_nothing_heavy(project: Copy) -> None:
         "heavy = {'torch', 'transformers', 'dvc', 'openai', 'datasets'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    assert _run(project.root, "-c", code).stdout == "[]\n"
+    assert project.run("-c", code).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\\0b"])

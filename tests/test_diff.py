@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.projects import COIN, REPOSITORY, STEPS, Copy
+from tests.projects import COIN, STEPS, Copy
 
 SYSTEM = "templates/strategies/step_by_step.system.j2"
 
@@ -27,32 +25,24 @@ def committed(project: Copy) -> Copy:
     return project
 
 
-def _diff(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.diff", *arguments], cwd=root,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 RECORDED = "requests: the recorded teacher answers from the rows themselves; none\n"
 
 
 def test_nothing_changed(committed: Copy) -> None:
-    done = _diff(committed.root, "HEAD")
+    done = committed.run("-m", "stages.diff", "HEAD")
     assert done.stderr == ""
     assert done.stdout == "files: no change\nprompts: no change\n" + RECORDED
 
 
 def test_a_comment_changes_a_file_and_no_prompt(committed: Copy) -> None:
     committed.write(COIN, committed.read(COIN) + "# hm\n")
-    done = _diff(committed.root, "HEAD")
+    done = committed.run("-m", "stages.diff", "HEAD")
     assert done.stdout == f"files\n  changed  {COIN}\nprompts: no change\n" + RECORDED
 
 
 def test_a_template_shows_as_text(committed: Copy) -> None:
     committed.write(SYSTEM, "Think hard.\n" + committed.read(SYSTEM))
-    done = _diff(committed.root, "HEAD")
+    done = committed.run("-m", "stages.diff", "HEAD")
     assert done.stdout.startswith(
         f"files\n  changed  {SYSTEM}\n"
         "prompts of symbolic/coin_flip under step_by_step: 6 changed, 0 new, 0 gone\n"
@@ -64,7 +54,7 @@ def test_a_template_shows_as_text(committed: Copy) -> None:
         "   Think step by step: work through"
     )
     assert done.stdout.count("\n  --- ") == 6
-    assert _diff(committed.root, "HEAD", "--all").stdout.count("\n  --- ") == 12
+    assert committed.run("-m", "stages.diff", "HEAD", "--all").stdout.count("\n  --- ") == 12
     assert done.stdout.endswith(RECORDED)
 
 
@@ -77,7 +67,7 @@ def test_more_rows_are_new_requests(committed: Copy) -> None:
     committed.write("params.yaml", text)
     _git(committed.root, "commit", "-qam", "two")
     committed.edit(COIN, "train: {take: 3, after: probe}", "train: {take: 5, after: probe}")
-    done = _diff(committed.root, "HEAD")
+    done = committed.run("-m", "stages.diff", "HEAD")
     assert done.stdout.splitlines() == [
         "files",
         f"  changed  {COIN}",
@@ -87,13 +77,13 @@ def test_more_rows_are_new_requests(committed: Copy) -> None:
         "requests: 24 in all, 6 not asked for at that commit, of these 0 held in the store and "
         "6 to ask for",
     ]
-    against_one = _diff(committed.root, "HEAD~1").stdout
+    against_one = committed.run("-m", "stages.diff", "HEAD~1").stdout
     assert "  changed  params.yaml\n" in against_one
     assert "24 in all, 24 not asked for at that commit" in against_one
 
 
 def test_an_unknown_commit(committed: Copy) -> None:
-    done = _diff(committed.root, "nowhere")
+    done = committed.run("-m", "stages.diff", "nowhere")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "command line: E513 there is no commit 'nowhere'\n    hint: see `git log --oneline`\n"
@@ -105,6 +95,6 @@ def test_a_commit_that_does_not_compile_says_what_is_wrong_there(committed: Copy
     committed.write(STEPS, good.replace("spec: 1", "spec: 2"))
     _git(committed.root, "commit", "-qam", "bad")
     committed.write(STEPS, good)
-    done = _diff(committed.root, "HEAD")
+    done = committed.run("-m", "stages.diff", "HEAD")
     assert done.returncode == 2
     assert done.stderr.startswith(f"HEAD:{STEPS}:2:7: E113 spec cannot be 2\n")

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-from tests.projects import COIN, REPOSITORY, Copy
-
-
-def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.compile", "--check", *arguments], cwd=root,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+from tests.projects import COIN, Copy
 
 
 def test_json_is_a_list_of_problems(project: Copy) -> None:
     spot = project.edit(COIN, "title: Is", "title: Is\n»title: Is")
-    done = _run(project.root, "--format", "json")
+    done = project.run("-m", "stages.compile", "--check", "--format", "json")
     assert (done.returncode, done.stderr) == (2, "")
     assert json.loads(done.stdout) == [
         {
@@ -46,13 +34,13 @@ def test_json_is_a_list_of_problems(project: Copy) -> None:
 
 
 def test_json_of_a_sound_project_is_an_empty_list(project: Copy) -> None:
-    done = _run(project.root, "--format", "json")
+    done = project.run("-m", "stages.compile", "--check", "--format", "json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
 def test_github_annotates_the_line(project: Copy) -> None:
     project.edit(COIN, "type: yes_no", "type: yes%no")
-    done = _run(project.root, "--format", "github")
+    done = project.run("-m", "stages.compile", "--check", "--format", "github")
     assert (done.returncode, done.stderr) == (2, "")
     assert done.stdout == (
         f"::error file={COIN},line=18,col=9,title=E113::answer.type cannot be 'yes%25no'"

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import TemplateError, nodes
 
 from stages.core.errors import Problem
+from stages.spec.document import Document
 from stages.spec.lint import Scope, check_source, tree
-from stages.spec.load import Document
 from stages.spec.model import Task
 from stages.spec.render import render_text
 

@@ -17,7 +17,7 @@ from stages.data.splits import take_splits
 from stages.data.spool import Picked, Spool
 from stages.scoring.extract import extract
 from stages.scoring.verify import read, verify
-from stages.spec.load import Document
+from stages.spec.document import Document
 from stages.spec.model import Task
 
 SPLITS = ("train", "probe", "valid", "test")

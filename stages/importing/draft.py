@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,10 @@ from typing import Any
 import yaml
 
 from stages.core.jsonl import atomic
+from stages.spec.model import Strategy
 
 SCHEMA = "# yaml-language-server: $schema={}schema/task.schema.json\n"
 NO_REVISION = "0" * 40
-STRATEGIES = (
-    "direct",
-    "step_by_step",
-    "explain_then_answer",
-    "recall_then_generate",
-    "recall_reason_generate",
-    "extract_then_generate",
-)
 EXTRACT: Mapping[str, list[dict[str, Any]]] = {
     "number": [{"after": "The answer is"}, {"last": "number"}],
     "choice": [{"after": "The answer is"}, {"last": "choice"}],
@@ -62,8 +55,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     family: str = ""
 
-    def spec(self) -> dict[str, Any]:
-        """The spec as data."""
+    def spec(self, strategies: Sequence[Strategy]) -> dict[str, Any]:
+        """The spec as data, with those of the project's strategies that suit its answers."""
         completion, answer = EXAMPLES[self.answer_type]
         return {
             "spec": 1,
@@ -72,7 +65,7 @@ class Draft:
             "data": {"source": self.source, "splits": self.splits},
             "row": self.row,
             "answer": {"type": self.answer_type, "extract": EXTRACT[self.answer_type]},
-            "strategies": list(STRATEGIES),
+            "strategies": [s.id for s in strategies if self.answer_type in s.answer_types],
             "examples": [
                 {"completion": completion, "answer": answer},
                 {"completion": "I do not know.", "answer": None},
@@ -122,14 +115,14 @@ def splits(train: str | None, valid: str | None, test: str | None) -> tuple[dict
     return made, note
 
 
-def write_all(drafts: Iterable[Draft], folder: Path) -> list[Path]:
+def write_all(drafts: Iterable[Draft], folder: Path, strategies: Sequence[Strategy]) -> list[Path]:
     """Write the specs; what a family shares goes into a ``_family.yaml`` that they include."""
     groups: dict[str, list[Draft]] = {}
     for draft in drafts:
         groups.setdefault(draft.family, []).append(draft)
     written: list[Path] = []
     for family, members in groups.items():
-        specs = [member.spec() for member in members]
+        specs = [member.spec(strategies) for member in members]
         shared: dict[str, Any] = {}
         if family and len(members) > 1:
             shared = specs[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.jsonl import atomic, canonical, digest
-from stages.spec.load import Document
+from stages.spec.document import Document
 
 CODE = Path(__file__).parents[1]
 PACKAGES = ("compiler", "core", "data", "scoring", "spec")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import Problem
-from stages.spec.load import KEY, Document, Path_, load
+from stages.spec.document import KEY, Document, Path_
+from stages.spec.load import load
 
 MAX_CHAIN = 5
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from stages.core.errors import Problem, UserError, nearest
 from stages.spec.cache import Cache
+from stages.spec.document import Document, Text
 from stages.spec.include import load_included
-from stages.spec.load import Document, Text, load
+from stages.spec.load import load
 from stages.spec.model import Params, Strategy, Task
 from stages.spec.render import Templates
 from stages.spec.shape import check_shape
@@ -77,8 +78,8 @@ def load_params(root: Path) -> Params:
     return Params.of(document.data)
 
 
-def load_specs(root: Path, cache: Cache | None = None) -> tuple[Specs, list[Problem]]:
-    """All files under specs/, with the problems of their shape and of links between them."""
+def load_strategies(root: Path, cache: Cache | None = None) -> tuple[Specs, list[Problem]]:
+    """The strategies alone, with the problems of their shape."""
     specs, problems = Specs(root), list[Problem]()
     for path in sorted((root / "specs/strategies").glob("*.yaml")):
         specs.known_strategies.append(path.stem)
@@ -90,6 +91,12 @@ def load_specs(root: Path, cache: Cache | None = None) -> tuple[Specs, list[Prob
                 {**document.data, "id": path.stem}, document.file
             )
             specs.documents[document.file] = document
+    return specs, problems
+
+
+def load_specs(root: Path, cache: Cache | None = None) -> tuple[Specs, list[Problem]]:
+    """All files under specs/, with the problems of their shape and of links between them."""
+    specs, problems = load_strategies(root, cache)
     for path in task_files(root):
         key = (path.parent.name, path.stem)
         specs.known_tasks.append(key)

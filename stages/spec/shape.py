@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from stages.core.errors import Problem, nearest
-from stages.spec.load import Document
+from stages.spec.document import Document
 
 HINTS = {
     "^[0-9a-f]{40}$": "write the full commit, 40 hex digits in small letters",

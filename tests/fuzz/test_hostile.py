@@ -20,8 +20,9 @@ from jinja2 import TemplateError
 
 from stages.compiler.check import problems_of
 from stages.core.errors import formatted
+from stages.spec.document import Document, Text
 from stages.spec.lint import Scope, check_source
-from stages.spec.load import Document, Text, parse
+from stages.spec.load import parse
 from stages.spec.render import render_text
 from tests.projects import COIN, REPOSITORY, STEPS, Copy, copy_project
 

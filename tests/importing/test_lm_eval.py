@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from stages.importing.draft import NotCarriedError, identifier, unused, write_al
 from stages.importing.lm_eval import convert
 from stages.importing.rewrite import to_row
 from stages.spec.include import load_included
-from tests.projects import Copy
+from stages.spec.project import load_strategies
+from tests.projects import REPOSITORY, Copy
 
 REVISION = "a" * 40
+STRATEGIES = list(load_strategies(REPOSITORY)[0].strategies.values())
 
 ARC = """
 tag: [ai2_arc]
@@ -132,7 +135,7 @@ def test_imported_tasks_compile_on_rows_of_their_shape(project: Copy, tmp_path: 
             for n, p in zip(names, ("train", "test", "probe"), strict=True)
         }
         draft.splits["train"] = {"take": 9}
-    write_all(drafts, project.root / "specs/tasks/imported")
+    write_all(drafts, project.root / "specs/tasks/imported", STRATEGIES)
     params = project.read("params.yaml").replace("suites: [symbolic]", "suites: [imported]")
     params = params.replace("  symbolic: [coin_flip, last_letter]", "  {}").replace(
         "tasks:\n", "tasks:"
@@ -140,6 +143,12 @@ def test_imported_tasks_compile_on_rows_of_their_shape(project: Copy, tmp_path: 
     params = params.replace("{train_on: selected}", "{train_on: answers}")
     project.write("params.yaml", params)
     assert [str(problem) for problem in problems_of(project.root)] == []
+
+
+def test_a_task_names_the_strategies_that_the_project_has_for_its_answers(tmp_path: Path) -> None:
+    draft = _convert(tmp_path, GSM)
+    odd = replace(STRATEGIES[0], id="odd", answer_types=("choice",))
+    assert draft.spec([odd, STRATEGIES[1]])["strategies"] == [STRATEGIES[1].id]
 
 
 def test_ids_that_are_cut_to_the_same_word_are_told_apart() -> None:
@@ -160,7 +169,7 @@ def test_a_family_is_written_once(project: Copy, tmp_path: Path) -> None:
         )
         drafts.append(convert(path, REVISION))
     folder = project.root / "specs/tasks/bbh"
-    written = write_all(drafts, folder)
+    written = write_all(drafts, folder, STRATEGIES)
     assert [path.name for path in written] == [
         "_template_yaml.yaml", "bbh_navigate.yaml", "bbh_snarks.yaml", "bbh_web_of_lies.yaml"
     ]  # fmt: skip
@@ -181,7 +190,7 @@ def test_a_family_is_written_once(project: Copy, tmp_path: Path) -> None:
     )
     document = load_included(folder / "bbh_snarks.yaml", project.root)
     assert document.problems == []
-    assert document.data == drafts[1].spec()
+    assert document.data == drafts[1].spec(STRATEGIES)
 
 
 @pytest.mark.parametrize(

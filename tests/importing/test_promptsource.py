@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +7,7 @@ import pytest
 from stages.compiler.fields import value
 from stages.importing.draft import Draft, NotCarriedError
 from stages.importing.promptsource import convert
-from tests.projects import REPOSITORY, Copy
+from tests.projects import Copy
 
 NEWS = """
 dataset: ag_news
@@ -62,14 +59,6 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
         list(convert(path, None))
 
 
-def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.import_specs", *arguments], cwd=root,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def test_the_command_reports_file_by_file_and_overwrites_nothing(
     project: Copy, tmp_path: Path
 ) -> None:
@@ -78,7 +67,7 @@ def test_the_command_reports_file_by_file_and_overwrites_nothing(
     file = folder / "templates.yaml"
     file.write_text(NEWS)
     arguments = ("promptsource", "news", str(folder), "--revision", "b" * 40)
-    done = _run(project.root, *arguments)
+    done = project.run("-m", "stages.import_specs", *arguments)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         f"{file}: open: its text has no single ||| between question and answer",
@@ -90,7 +79,7 @@ def test_the_command_reports_file_by_file_and_overwrites_nothing(
         "`make check`",
     ]
     assert project.problems() == []  # well shaped; the suite is not run yet
-    again = _run(project.root, *arguments).stdout
+    again = project.run("-m", "stages.import_specs", *arguments).stdout
     assert f"{file}: specs/tasks/news/ag_news_which_section.yaml is there already" in again
     assert "import: 0 tasks in 0 files under specs/tasks/news, 3 not carried" in again
 
@@ -107,6 +96,6 @@ def test_the_command_reports_file_by_file_and_overwrites_nothing(
 def test_mistakes_on_the_command_line(
     project: Copy, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = _run(project.root, *arguments)
+    done = project.run("-m", "stages.import_specs", *arguments)
     assert done.returncode == 2
     assert done.stderr.split("\n")[0] == message

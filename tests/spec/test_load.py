@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.spec.load import Document, load
+from stages.spec.document import Document
+from stages.spec.load import load
 
 
 def _load(folder: Path, text: str | bytes) -> Document:
