@@ -12,7 +12,7 @@ from typing import Any
 from stages.core.console import argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
 from stages.scoring.judge import Verdict, judge
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 KEPT = "kept"
 

@@ -14,7 +14,7 @@ from stages.engines.local import LocalEngine
 from stages.engines.store import Store, default_path
 from stages.scoring.judge import accuracy, by_task, judge
 from stages.scoring.stats import macro
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from stages.core.console import entry, root, say
 from stages.core.errors import UserError, user_error
 from stages.importing import lm_eval, promptsource
 from stages.importing.draft import Draft, NotCarriedError, unused, write_all
-from stages.spec.project import load_strategies
+from stages.spec.read import load_strategies
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from stages.core.console import entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
 from stages.spec.model import Run
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 from stages.spec.render import render_text
 
 

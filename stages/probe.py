@@ -12,7 +12,7 @@ from stages.engines.ask import request
 from stages.engines.fulfil import fulfil
 from stages.engines.local import LocalEngine
 from stages.engines.store import Store, default_path
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 
 def main() -> None:

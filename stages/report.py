@@ -19,7 +19,7 @@ from stages.core.errors import user_error
 from stages.core.jsonl import atomic, read_json, read_rows, write_json
 from stages.scoring.stats import mcnemar
 from stages.spec.model import Params
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 SHOWN_ROWS = 5
 

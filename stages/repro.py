@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from stages.core.console import entry, root, say
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 BY_SUITE = ("probe", "select", "teach", "curate")
 BY_RUN = ("train", "evaluate")

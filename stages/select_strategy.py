@@ -15,7 +15,7 @@ from stages.core.jsonl import read_json, read_rows, write_json
 from stages.scoring.choose import choose
 from stages.scoring.judge import judge
 from stages.scoring.stats import chance
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Reads ``params.yaml`` (student); writes ``build/student/``.
 from __future__ import annotations
 
 from stages.core.console import entry, root, say
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 from stages.training.base import materialise
 
 

@@ -14,7 +14,7 @@ from stages.engines.ask import request, sampling, teacher_engine
 from stages.engines.fulfil import fulfil
 from stages.engines.recorded import RecordedEngine
 from stages.engines.store import Store, default_path
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from stages.engines.ask import request
 from stages.engines.local import Generator, LocalEngine
 from stages.engines.local import plan as plan_batches
 from stages.scoring.judge import by_task, judge
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 from stages.training.tokenise import tokenise
 
 

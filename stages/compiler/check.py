@@ -18,7 +18,8 @@ from stages.core.errors import Problem, UserError
 from stages.core.jsonl import digest
 from stages.spec.cache import Cache
 from stages.spec.model import Task
-from stages.spec.project import Project, Specs, load_project, load_specs
+from stages.spec.project import Project, Specs
+from stages.spec.read import load_project, load_specs
 
 Key = tuple[str, str]
 TaskRows = Mapping[str, Sequence[Row]]

@@ -14,7 +14,7 @@ from stages.compiler.build import prune, write
 from stages.compiler.check import checked
 from stages.core.errors import UserError
 from stages.core.jsonl import read_json, read_rows
-from stages.spec.project import load_params
+from stages.spec.read import load_params
 from tests.projects import COIN, REPOSITORY, Copy
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from stages.compiler.prompts import Renderer
 from stages.compiler.rows import task_rows
-from stages.spec.project import load_project, load_specs
+from stages.spec.read import load_project, load_specs
 from tests.projects import REPOSITORY, copy_project
 
 GOLDEN = REPOSITORY / "tests/golden/prompts.json"

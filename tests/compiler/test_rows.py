@@ -7,7 +7,7 @@ import pytest
 from stages.compiler.rows import SPLITS, Row, task_rows
 from stages.core.errors import UserError
 from stages.spec.document import Document, Place, Text
-from stages.spec.project import load_specs
+from stages.spec.read import load_specs
 from tests.projects import COIN, REPOSITORY, Copy
 
 

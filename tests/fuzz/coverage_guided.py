@@ -20,8 +20,8 @@ with atheris.instrument_imports(include=["stages", "yaml", "jinja2"]):
     from jinja2 import TemplateError
 
     from stages.core.errors import formatted
-    from stages.spec.lint import Scope, check_source
     from stages.spec.document import Document, Text
+    from stages.spec.lint import Scope, check_source
     from stages.spec.load import parse
     from stages.spec.render import render_text
     from stages.spec.shape import check_shape

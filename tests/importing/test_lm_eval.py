@@ -12,7 +12,7 @@ from stages.importing.draft import NotCarriedError, identifier, unused, write_al
 from stages.importing.lm_eval import convert
 from stages.importing.rewrite import to_row
 from stages.spec.include import load_included
-from stages.spec.project import load_strategies
+from stages.spec.read import load_strategies
 from tests.projects import REPOSITORY, Copy
 
 REVISION = "a" * 40

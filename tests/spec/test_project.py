@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stages.core.errors import UserError
-from stages.spec.project import load_params, load_project, load_specs
+from stages.spec.read import load_params, load_project, load_specs
 from tests.projects import COIN, DIRECT, LETTER, Copy
 
 

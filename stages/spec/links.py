@@ -1,0 +1,157 @@
+"""Names that one file uses and another declares (families E2 and E5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from stages.core.errors import Problem, nearest
+from stages.spec.document import Document
+from stages.spec.model import Task
+from stages.spec.project import Project, Specs
+
+RUN_KINDS = ("nothing", "answers", "selected")
+
+
+def project_links(project: Project) -> list[Problem]:
+    """Every name in params.yaml, and what only tasks and params.yaml together can get wrong."""
+    params, document, problems = project.params, project.document, list[Problem]()
+    suites = {suite for suite, _ in project.known_tasks}
+
+    def unknown(path: tuple[Any, ...], kind: str, name: str, known: Iterable[str]) -> None:
+        if name not in known:
+            problems.append(_unknown(document, path, kind, name, known))
+
+    for index, suite in enumerate(params.suites):
+        unknown(("suites", index), "suite", suite, suites)
+    for suite, names in params.tasks.items():
+        if suite not in params.suites:
+            problems.append(_not_run(document, ("tasks", suite), suite, params.suites))
+        known = [task for s, task in project.known_tasks if s == suite]
+        for index, name in enumerate(names if known else ()):
+            unknown(("tasks", suite, index), "task", name, known)
+    strategies = project.known_strategies
+    for index, name in enumerate(_probed(project)):
+        unknown(("probe", "strategies", index), "strategy", name, strategies)
+    unknown(("select", "fallback"), "strategy", params.fallback, strategies)
+    for run in params.runs:
+        path = ("runs", run.id)
+        unknown((*path, "train_on"), "training set", run.train_on, [*RUN_KINDS, *strategies])
+        problems += [
+            _not_run(document, (*path, "suites", index), suite, params.suites)
+            for index, suite in enumerate(run.suites)
+            if suite not in params.suites
+        ]
+    problems += _teacher(project)
+    problems += _candidates(project)
+    problems += _clashes(project)
+    return problems
+
+
+def _probed(project: Project) -> list[str]:
+    chosen = project.params.probe["strategies"]
+    return [] if chosen == "all" else list(chosen)
+
+
+def _not_run(
+    document: Document, path: tuple[Any, ...], suite: str, suites: Iterable[str]
+) -> Problem:
+    message = f"the suite {suite!r} is not among `suites`"
+    return document.problem(path, "E202", message, nearest(suite, suites), key=True)
+
+
+def _teacher(project: Project) -> Iterator[Problem]:
+    teacher = project.params.teacher
+    if teacher["engine"] == "recorded":
+        if project.params.samples > 1:
+            yield project.document.problem(
+                ("teach", "samples"), "E503", "the recorded teacher holds one rationale a row",
+                "set teach.samples to 1, or put an LLM endpoint in its place",
+            )  # fmt: skip
+        return
+    needs = ("model", "base_url") if teacher["engine"] == "openai" else ("model",)
+    for key in needs:
+        if not teacher.get(key):
+            yield project.document.problem(
+                ("teacher", key), "E502", f"the {teacher['engine']} teacher lacks a {key}",
+                NEEDED[teacher["engine"], key],
+            )  # fmt: skip
+
+
+NEEDED = {
+    ("openai", "model"): "write the model's name as the endpoint knows it",
+    ("openai", "base_url"): "write the endpoint's URL, such as https://api.openai.com/v1",
+    ("local", "model"): "write a folder that holds a model",
+}
+
+
+def _candidates(project: Project) -> Iterator[Problem]:
+    """Each task needs a candidate, and the fallback among them where a run selects."""
+    params = project.params
+    lacking = []
+    if set(_probed(project)) - set(project.known_strategies):
+        return  # reported already, and the cause of what would follow
+    for task in project.tasks.values():
+        candidates = params.candidates(task)
+        if not candidates:
+            yield project.task_document(task).problem(
+                ("strategies",), "E204",
+                "none of the task's strategies is in probe.strategies of params.yaml",
+                "add one of them there, or one of those here",
+            )  # fmt: skip
+        elif params.trained(task)["selects"] and params.fallback not in candidates:
+            lacking.append(task.id)
+    if lacking and params.fallback in project.known_strategies:
+        yield project.document.problem(
+            ("select", "fallback"), "E505",
+            f"the fallback {params.fallback!r} is not a candidate of {', '.join(lacking)}",
+            "name it in probe.strategies and among the task's strategies, or choose another",
+        )  # fmt: skip
+
+
+def _clashes(project: Project) -> Iterator[Problem]:
+    """Results are filed by task and by run; two tasks of one name would be mixed up."""
+    first: dict[str, Task] = {}
+    for task in project.tasks.values():
+        other = first.setdefault(task.id, task)
+        if other is not task:
+            yield project.task_document(task).problem(
+                ("id",), "E207", f"the suite {other.suite!r} has a task {task.id!r} as well",
+                "rename one of the two, or leave one out in `tasks` of params.yaml",
+            )  # fmt: skip
+
+
+def task_links(specs: Specs, task: Task) -> Iterator[Problem]:
+    """Every name in a task, and its answers against its strategies."""
+    document = specs.task_document(task)
+    worked = task.row.get("worked", {})
+    named = [(("strategies", index), name) for index, name in enumerate(task.strategies)]
+    held = [] if "get" in worked else [(("row", "worked", name), name) for name in worked]
+    for path, name in (*named, *held):
+        if name not in specs.known_strategies:
+            yield _unknown(
+                document, path, "strategy", name, specs.known_strategies, key=path[0] == "row"
+            )
+        elif (
+            path[0] == "strategies"
+            and name in specs.strategies
+            and task.answer_type not in specs.strategies[name].answer_types
+        ):
+            yield document.problem(
+                path, "E203",
+                f"the strategy {name!r} does not suit answers of type {task.answer_type}",
+                "suits: " + ", ".join(specs.strategies[name].answer_types),
+            )  # fmt: skip
+    if not any(example["answer"] is not None for example in task.examples):
+        yield document.problem(
+            ("examples",), "E205", "no example has an answer, so extraction is never proven",
+            "add a completion with the answer that must be found in it",
+        )  # fmt: skip
+
+
+def _unknown(
+    document: Document, path: tuple[Any, ...], kind: str, name: str, known: Iterable[str],
+    *, key: bool = False,
+) -> Problem:  # fmt: skip
+    hint = nearest(name, known)
+    return document.problem(path, "E202", f"there is no {kind} {name!r}", hint, key=key)
