@@ -10,14 +10,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from stages.compiler.build import asked_rows, scoring, suite_calls
 from stages.compiler.check import Rows, checked
 from stages.compiler.compare import changed_files, changed_prompts, sources, text_diff
 from stages.core.console import entry, root, say
 from stages.core.errors import Problem, UserError, user_error
+from stages.core.jsonl import read_json
+from stages.engines.ask import sampling, teacher_engine
 from stages.engines.request import Request
 from stages.engines.store import Store, default_path
-from stages.planning.requests import reasons, requests
 from stages.spec.project import Project
+from stages.teaching.chain import Asking
+from stages.teaching.rationales import jobs, wanted
 
 FOLDERS = ("params.yaml", "specs", "templates")
 SHOWN = 3
@@ -60,7 +64,7 @@ def _requests(top: Path, old: tuple[Project, Rows], new: tuple[Project, Rows]) -
     asked = {request.key: request for request in _asked(top, *new)}
     fresh = [request for key, request in asked.items() if key not in before]
     with Store(default_path()) as store:
-        held = len(store.get_many(fresh))
+        held = sum(1 for found in store.get_many(fresh) if found)
     say(
         f"requests: {len(asked)} in all, {len(fresh)} not asked for at that commit, "
         f"of these {held} held in the store and {len(fresh) - held} to ask for"
@@ -70,13 +74,22 @@ def _requests(top: Path, old: tuple[Project, Rows], new: tuple[Project, Rows]) -
 def _asked(top: Path, project: Project, rows: Rows) -> list[Request]:
     if project.params.teacher["engine"] == "recorded":
         return []
-    return [
-        request
-        for key, task in project.tasks.items()
-        for strategy in reasons(top, project, task)
-        if strategy in project.strategies
-        for request in requests(top, project, task, strategy, rows[key]["train"])
-    ]
+    params, made = project.params, list[Request]()
+    engine = teacher_engine(params.teacher, params.runtime, top / "build/teacher", None)
+    for suite in params.suites:
+        tasks = {task.id: scoring(project, task) for task in project.suite(suite)}
+        file = top / f"build/selected/{suite}.json"
+        selected = read_json(file) if file.is_file() else {}
+        strategies = {
+            name: [s for s in wanted(task, selected.get(name)) if s in project.strategies]
+            for name, task in tasks.items()
+        }
+        later = suite_calls(project, suite)
+        asking = Asking(engine, suite, later, sampling(params.teacher))
+        train = asked_rows(project, rows, suite, "train")
+        # later calls depend on replies, so that the first ones stand for them
+        made += [next(job) for job in jobs(train, tasks, strategies, params.teach, asking)]
+    return made
 
 
 def _then(top: Path, revision: str, folder: Path) -> tuple[Project, Rows]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_json, write_rows
 from stages.engines.ask import request
-from stages.engines.fulfil import fulfil
+from stages.engines.desk import replay
+from stages.engines.fulfil import fulfil, single
 from stages.engines.local import LocalEngine
 from stages.engines.store import Store, default_path
 from stages.scoring.judge import accuracy, by_task, judge
@@ -31,15 +32,18 @@ def main() -> None:
     ]
     with Store(default_path()) as store:
         progress = Progress(f"evaluate {run}", "answers")
-        done = fulfil([item for _, item in asked], engine, store, progress)
+        jobs = [single(item) for _, item in asked]
+        counts = fulfil(jobs, len(asked), engine, store, progress)
+        answers = list(replay([single(item) for _, item in asked], store))
     predictions = []
-    for row, item in asked:
-        answer = done.answer(item)
-        verdict = judge(answer["completion"], row, tasks[row["task"]])
+    for (row, item), answer in zip(asked, answers, strict=True):
+        verdict = judge(answer.text, row, tasks[row["task"]])
         predictions.append(
             {"id": row["id"], "task": row["task"], "question": row["question"], "gold": row["gold"],
              "answer": verdict.answer, "correct": verdict.correct,
-             "follows_format": verdict.follows_format, **answer}
+             "follows_format": verdict.follows_format, "key": item.key, "completion": answer.text,
+             "finish_reason": answer.finish_reason,
+             "completion_tokens": answer.completion_tokens, "error": answer.error}
         )  # fmt: skip
     write_rows(out / "predictions.jsonl", predictions)
     groups = by_task(predictions, tasks)
@@ -57,7 +61,7 @@ def main() -> None:
         "n": len(predictions),
     }  # fmt: skip
     write_json(out / "scores.json", scores)
-    made = f"{len(asked)} answers, {done.generated} generated, {done.held} held"
+    made = f"{len(asked)} answers, {counts.generated} generated, {counts.held} held"
     say(
         f"evaluate {run}: {made}; "
         + ", ".join(f"{k} {v['accuracy']:.1%}" for k, v in scores.items())

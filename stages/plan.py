@@ -1,43 +1,133 @@
-"""What the teacher would be asked, and what the store already holds: ``python -m stages.plan``.
+"""What the teacher would be asked, and what that costs: ``python -m stages.plan``.
 
 Asks nothing and writes nothing.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
-from stages.compiler.check import checked
-from stages.core.console import entry, root, say
+from stages.compiler.build import asked_rows, scoring, suite_calls
+from stages.compiler.check import Rows, checked
+from stages.core.console import clock, entry, root, say
+from stages.core.jsonl import read_json
+from stages.engines.ask import base_urls, sampling, teacher_engine
+from stages.engines.prices import Price, price_of
 from stages.engines.store import Store, default_path
-from stages.planning.requests import reasons, requests
+from stages.spec.project import Project
+from stages.teaching.chain import Asking
+from stages.teaching.plan import Line, estimate, survey, usual
+from stages.teaching.rationales import jobs, wanted
+
+FREE = Price(0.0, 0.0, "this machine")
 
 
 def main() -> None:
-    """Print requests, held and missing by task and strategy."""
+    """Print requests, held and missing by task and strategy, and what the missing ones cost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    arguments = parser.parse_args()
     top = root()
     project, rows = checked(top)
-    teacher = project.params.teacher
+    teacher, runtime = project.params.teacher, project.params.runtime
     if teacher["engine"] == "recorded":
         say("plan: the recorded teacher answers from the rows themselves; nothing is asked for")
         return
-    table = Table(title=f"Requests to {teacher['model']}")
-    for name in ("suite", "task", "strategy", "requests", "held", "missing", "because"):
-        table.add_column(
-            name, justify="right" if name in ("requests", "held", "missing") else "left"
-        )
-    missing = 0
+    servers = 1
+    price: Price | None = FREE
+    if teacher["engine"] == "openai":
+        urls = base_urls(teacher)
+        servers, price = len(urls), price_of(teacher["model"], urls, runtime.get("price"))
     with Store(default_path()) as store:
-        for (suite, name), task in project.tasks.items():
-            for strategy, because in reasons(top, project, task).items():
-                asked = requests(top, project, task, strategy, rows[(suite, name)]["train"])
-                held = len(store.get_many(asked))
-                missing += len(asked) - held
-                counts = (str(len(asked)), str(held), str(len(asked) - held))
-                table.add_row(suite, name, strategy, *counts, because)
-    Console(width=None if Console().is_terminal else 120).print(table)
-    say(f"plan: {missing} requests to ask for")
+        lines = plan(top, project, rows, store)
+        spent = store.spent()
+        for line, because in lines:
+            estimate(line, because["usual"], price, runtime, servers)
+    if arguments.format == "json":
+        told = [{**asdict(line), "because": because["because"]} for line, because in lines]
+        say(json.dumps({"spent_usd": spent, "lines": told}, indent=2))
+        return
+    _print(teacher["model"], [(line, because["because"]) for line, because in lines])
+    say(_total([line for line, _ in lines], price, spent, runtime.get("max_usd")))
+
+
+def plan(
+    top: Path, project: Project, rows: Rows, store: Store
+) -> list[tuple[Line, dict[str, Any]]]:
+    """A line for each task and strategy, with why it is wanted and what is usual for it."""
+    params = project.params
+    engine = teacher_engine(params.teacher, params.runtime, top / "build/teacher", None)
+    known = usual(store, engine.endpoint, engine.model)
+    made = []
+    for suite in params.suites:
+        tasks = {task.id: scoring(project, task) for task in project.suite(suite)}
+        file = top / f"build/selected/{suite}.json"
+        selected = read_json(file) if file.is_file() else {}
+        later = suite_calls(project, suite)
+        asking = Asking(engine, suite, later, sampling(params.teacher))
+        for name, task in tasks.items():
+            train = [r for r in asked_rows(project, rows, suite, "train") if r["task"] == name]
+            for strategy in wanted(task, selected.get(name)):
+                asked = jobs(train, tasks, {name: [strategy]}, params.teach, asking)
+                calls = len(later["calls"].get(strategy, [None]))
+                early = params.teach.get("enough") or params.teach.get("give_up")
+                most = calls * (params.samples if early else 1)
+                line = survey(f"{suite}/{name}/{strategy}", asked, most, store)
+                because = "a run trains on it"
+                if strategy not in task["fixed"]:
+                    because = "selected" if name in selected else "may be selected"
+                made.append((line, {"because": because, "usual": known}))
+    return made
+
+
+def _print(model: str, lines: list[tuple[Line, str]]) -> None:
+    table = Table(title=f"Requests to {model}")
+    for name in ("suite", "task", "strategy"):
+        table.add_column(name)
+    for name in ("requests", "held", "missing", "tokens", "USD", "time"):
+        table.add_column(name, justify="right")
+    table.add_column("wanted because")
+    for line, because in lines:
+        table.add_row(*line.about.split("/"), *_cells(line), because)
+    Console(width=None if Console().is_terminal else 140).print(table)
+    for line, _ in lines:
+        if line.missing:
+            most = sorted(line.why.items(), key=lambda item: -item[1])
+            why = ", ".join(f"{count} {reason}" for reason, count in most)
+            say(f"  {line.about} misses {line.missing}: {why}")
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    about = "~" if line.measured else "≤ "
+    tokens = f"{about}{line.prompt + line.completion:,.0f}" if line.asked else "0"
+    usd = "?" if line.usd is None else f"{line.usd:.2f}"
+    time = "?" if line.seconds is None else clock(line.seconds)
+    missing = str(line.missing) if not line.later else f"{line.missing} + {line.later}"
+    return str(line.held + line.asked), str(line.held), missing, tokens, usd, time
+
+
+def _total(lines: list[Line], price: Price | None, spent: float, budget: float | None) -> str:
+    asked = sum(line.asked for line in lines)
+    parts = [f"plan: {asked} requests to ask for"]
+    if price is None:
+        parts.append("nobody knows their price: state runtime.price")
+    elif price.prompt or price.completion:
+        usd = sum(line.usd or 0.0 for line in lines)
+        parts.append(
+            f"about {usd:.2f} USD by the price of {price.source}, {spent:.2f} spent so far"
+        )
+        parts.append(f"budget {budget:g}" if budget is not None else "no budget is stated")
+    times = [line.seconds for line in lines if line.asked]
+    if times and all(time is not None for time in times):
+        parts.append(f"about {clock(sum(time or 0.0 for time in times))}")
+    return "; ".join(parts)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from stages.spec.read import load_params
 
 BY_SUITE = ("probe", "select", "teach", "curate")
 BY_RUN = ("train", "evaluate")
-SINGLE = ("student", "compile", "mix", "report")
+SINGLE = ("student", "teacher", "compile", "mix", "report")
 SEEN = re.compile(r"(?:Running stage|Stage|Verifying data sources in stage:) '(?P<name>[^']+)'")
 
 

@@ -32,7 +32,7 @@ CASES = [
         "spec: 1\n",
         "spec: 1\n»colour: red\n",
         "E111 unknown key 'colour' in the file",
-        "allowed: answer, data, examples, id, include, row, spec, strategies, title",
+        "allowed: answer, data, examples, exemplars, id, include, row, spec, strategies, title",
     ),
     (
         "missing key",
@@ -296,8 +296,8 @@ CASES = [
         "strategies: [direct, step_by_step, explain_then_answer]",
         "strategies: [»tree]",
         "E202 there is no strategy 'tree'",
-        "allowed: direct, explain_then_answer, extract_then_generate, recall_reason_generate, "
-        "recall_then_generate, step_by_step",
+        "allowed: direct, explain_then_answer, extract_then_generate, few_shot_cot, "
+        "recall_reason_generate, recall_then_generate, step_by_step, zero_shot_cot",
     ),
     (
         "no candidate left",
@@ -800,7 +800,7 @@ def _several(project: Copy) -> list[str]:
         template.says(
             "E311 the variable 'answer' would show the answer in a prompt "
             "(used by strategy step_by_step)",
-            "a prompt may read: answer_marker, options, question",
+            "a prompt may read: answer_marker, exemplars, options, question",
         ),
     ]
 

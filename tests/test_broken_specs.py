@@ -10,13 +10,14 @@ from hashlib import sha256
 
 import pytest
 
+from stages.compiler.check import checked
 from tests import test_bad_input
 from tests.projects import COIN, DIRECT, LETTER, STEPS, Copy, Spot
 
 SYSTEM = "templates/strategies/step_by_step.system.j2"
 PLAIN = "templates/student/plain.system.j2"
 USED = " (used by strategy step_by_step)"
-SECRET = "a prompt may read: answer_marker, options, question"
+SECRET = "a prompt may read: answer_marker, exemplars, options, question"
 FILTERS = (
     "allowed: abs, capitalize, count, d, default, dictsort, first, float, int, items, join, "
     "last, length, list, lower, map, max, min, reject, rejectattr, replace, reverse, round, "
@@ -235,7 +236,7 @@ CASES = [
         "spec: 1\n",
         "spec: 1\n»<<: {a: 1}\n",
         "E111 unknown key '<<' in the file",
-        "allowed: answer, data, examples, id, include, row, spec, strategies, title",
+        "allowed: answer, data, examples, exemplars, id, include, row, spec, strategies, title",
     ),
     (
         "a strategy without a target",
@@ -266,6 +267,88 @@ def test_one_mistake_is_one_whole_message(
     shown = "".join(char if char.isprintable() else " " for char in spot.source)
     if len(shown) <= 160:
         assert rest.split("\n")[:2] == [f"    {shown}", "    " + " " * (spot.column - 1) + "^"]
+
+
+COT = "specs/strategies/zero_shot_cot.yaml"
+RECALL = "specs/strategies/recall_then_generate.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message", "hint"),
+    [
+        (
+            COIN, "strategies: [direct,", "strategies: [direct, »few_shot_cot,",
+            "E209 the strategy 'few_shot_cot' shows exemplars, and this task has none",
+            "add `exemplars` with question, rationale and answer, or drop the strategy",
+        ),
+        (
+            RECALL, "- {continues: true, ", "- »{",
+            "E313 this call never sees the reply to the call before it",
+            "write {{ reply }} where it belongs, or continues: true",
+        ),
+        (
+            RECALL, "- {continues: true, ",
+            "- {continues: true, system: »strategies/recall_then_generate.system.j2, ",
+            "E314 a call that continues has the system message of the call before it",
+            "take `system` out, or `continues`",
+        ),
+        (
+            RECALL, "question.user.j2, max", "question.user.j2, continues: »true, max",
+            "E314 the first call has nothing to continue",
+            "take `continues` out",
+        ),
+        (
+            COT, "max_tokens: 256}", "max_tokens: 256, gives: »answer}",
+            "E314 only the last call can give the answer",
+            "write gives: notes, or gives: rationale",
+        ),
+        (
+            COT, "calls:\n  - {user: strategies/zero_shot_cot.reason.j2,",
+            "calls:\n  »- {gives: notes, user: strategies/zero_shot_cot.reason.j2,",
+            "E314 no call gives a rationale, so there is nothing to learn",
+            "leave `gives` out of the call whose reply the student is to learn",
+        ),
+        (
+            "templates/strategies/question.user.j2", "{{ question }}",
+            "{{ question }} {{ »reply }}",
+            "E303 the variable 'reply' is not known here (used by strategy direct)",
+            "allowed: answer_marker, question",
+        ),
+        (
+            "templates/student/question.user.j2", "{{ question }}",
+            "{{ question }} {{ »exemplars }}",
+            "E303 the variable 'exemplars' is not known here (used by strategy direct)",
+            "allowed: answer_marker, question",
+        ),
+    ],
+)  # fmt: skip
+def test_calls_and_exemplars_that_do_not_fit(
+    project: Copy, file: str, old: str, new: str, message: str, hint: str
+) -> None:
+    spot = project.edit(file, old, new)
+    found = [problem for problem in project.problems() if problem.split(": ")[1][:4] == message[:4]]
+    assert spot.says(message, hint) in found
+
+
+def test_an_exemplar_that_is_a_question_of_the_task(project: Copy) -> None:
+    question = next(iter(checked(project.root)[1]["symbolic", "coin_flip"]["test"])).question
+    shown = json.dumps(question)
+    spot = project.edit(
+        COIN, "examples:",
+        f"exemplars:\n  »- {{question: {shown}, rationale: So., answer: 'yes'}}\nexamples:",
+    )  # fmt: skip
+    assert project.problems() == [
+        f"{spot.file}:{spot.line}:{spot.column}: E414 test holds 1 of the exemplars, the first is "
+        f"coin_flip/test/0\n"
+        + "\n".join(excerpt(spot))
+        + "\n    hint: an exemplar shows its answer, so choose other questions for exemplars"
+    ]
+
+
+def excerpt(spot: Spot) -> list[str]:
+    """The line as `Problem` prints it: cut where it is long."""
+    cut = spot.source if len(spot.source) <= 160 else spot.source[:159] + "…"
+    return [f"    {cut}", f"    {' ' * (spot.column - 1)}^"]
 
 
 def test_the_corpus_is_large() -> None:

@@ -1,6 +1,7 @@
 """What compile writes: one file per consumer, so that a costly stage depends on that alone.
 
-``build/compiled/suites/<suite>/``: ``tasks.json`` how to score; ``probe.jsonl`` the student's
+``build/compiled/suites/<suite>/``: ``tasks.json`` how to score; ``calls.json`` the calls after the
+first, of strategies that have any, and what they read of a task; ``probe.jsonl`` the student's
 questions under every strategy; ``train.jsonl`` the teacher's questions under every strategy.
 ``build/compiled/runs/<run>/``: ``valid.jsonl``, ``test.jsonl``, ``tasks.json``.
 ``build/compiled/targets.json``: the template of the training text, by strategy.
@@ -37,6 +38,7 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
         tasks = project.suite(suite)
         folder = out / "suites" / suite
         write_json(folder / "tasks.json", {task.id: scoring(project, task) for task in tasks})
+        write_json(folder / "calls.json", suite_calls(project, suite))
         write_rows(folder / "probe.jsonl", asked("probe", tasks))
         write_rows(folder / "train.jsonl", asked("train", tasks))
     for run in project.params.runs:
@@ -64,6 +66,40 @@ def scoring(project: Project, task: Task) -> dict[str, Any]:
     }
 
 
+def later_calls(project: Project, tasks: list[Task], names: Iterable[str]) -> dict[str, Any]:
+    """What follows a reply, by strategy, with the templates' texts; a task's exemplars by task."""
+    source = project.templates.source
+    calls: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    for strategy in (project.strategies[name] for name in names):
+        if len(strategy.calls) > 1:
+            calls[strategy.id] = [
+                {
+                    "system": call.system and source(call.system),
+                    "user": source(call.user),
+                    "max_tokens": call.max_tokens,
+                    "continues": call.continues,
+                    "gives": call.gives,
+                }
+                for call in strategy.calls
+            ]
+            if "exemplars" in strategy.uses:
+                shown |= {task.id: list(task.exemplars) for task in tasks if task.exemplars}
+    return {"calls": calls, "exemplars": shown}
+
+
+def suite_calls(project: Project, suite: str) -> dict[str, Any]:
+    """`later_calls` of the strategies that a suite is probed or taught under."""
+    params, tasks = project.params, project.suite(suite)
+    pairs = ((*params.candidates(task), *params.taught(task)) for task in tasks)
+    return later_calls(project, tasks, dict.fromkeys(name for pair in pairs for name in pair))
+
+
+def asked_rows(project: Project, rows: Rows, suite: str, split: str) -> Iterator[dict[str, Any]]:
+    """What ``probe.jsonl`` or ``train.jsonl`` of a suite holds."""
+    return _asked(project, Renderer(project), Digests(), rows, project.suite(suite), split)
+
+
 def _asked(
     project: Project,
     renderer: Renderer,
@@ -77,6 +113,7 @@ def _asked(
         names = project.params.candidates(task) if probing else project.params.taught(task)
         for row in rows[(task.suite, task.id)][split]:
             record = _record(row)
+            record["variables"] = variables(task, row)
             record["prompts"] = prompts = {}
             for name in names:
                 strategy = project.strategies[name]
@@ -85,7 +122,6 @@ def _asked(
                 limit = strategy.calls[0].max_tokens
                 prompts[name] = {"messages": messages, "max_tokens": limit}
             if not probing:
-                record["variables"] = variables(task, row)
                 record["worked"] = {name: row.worked[name] for name in names if name in row.worked}
                 record["student"] = _erased(project, renderer, task, row, names)
             yield record

@@ -15,7 +15,7 @@ from stages.spec.project import Project
 from stages.spec.render import line_of
 
 Messages = list[dict[str, str]]
-PER_TASK = frozenset({"answer_marker"})
+PER_TASK = frozenset({"answer_marker", "exemplars"})
 """Variables that are the same in every row of a task."""
 
 
@@ -24,12 +24,12 @@ class Renderer:
 
     def __init__(self, project: Project) -> None:
         self._templates = project.templates
-        self._texts: dict[tuple[str, str], str] = {}
+        self._texts: dict[tuple[str, str, str], str] = {}
         self._row: Row | None = None
         self._row_texts: dict[str, str] = {}
 
     def asked(self, strategy: Strategy, task: Task, row: Row) -> Messages:
-        """The messages that teacher and probed student get under the strategy."""
+        """The messages of the strategy's first call, to the teacher and to the probed student."""
         call = strategy.calls[0]
         return self._messages(call.system, call.user, task, row)
 
@@ -38,21 +38,22 @@ class Renderer:
         return self._messages(strategy.student_system, strategy.student_user, task, row)
 
     def text(self, name: str, task: Task, row: Row) -> str:
-        """Any template of a strategy, with a rationale that stands for the teacher's."""
-        values = {"rationale": "Because.", "answer": row.gold, **variables(task, row)}
+        """Any template of a strategy, with words that stand for the teacher's."""
+        values: dict[str, Any] = {"rationale": "Because.", "answer": row.gold, "reply": "Because."}
+        values |= {"exemplars": list(task.exemplars), **variables(task, row)}
         return self._render(name, values, row)
 
     def _messages(self, system: str | None, user: str, task: Task, row: Row) -> Messages:
-        values = variables(task, row)
-        text = self._prompt(user, values, row)
+        values = {"exemplars": list(task.exemplars), **variables(task, row)}
+        text = self._prompt(user, values, task, row)
         if system is None:
             return [{"role": "user", "content": text}]
         return [
-            {"role": "system", "content": self._prompt(system, values, row)},
+            {"role": "system", "content": self._prompt(system, values, task, row)},
             {"role": "user", "content": text},
         ]
 
-    def _prompt(self, name: str, values: Mapping[str, Any], row: Row) -> str:
+    def _prompt(self, name: str, values: Mapping[str, Any], task: Task, row: Row) -> str:
         if not self._templates.reads(name) <= PER_TASK:
             if (
                 row is not self._row
@@ -61,7 +62,7 @@ class Renderer:
             if name not in self._row_texts:
                 self._row_texts[name] = self._render(name, values, row)
             return self._row_texts[name]
-        key = name, values["answer_marker"]
+        key = name, task.suite, task.id
         if key not in self._texts:
             self._texts[key] = self._render(name, values, row)
         return self._texts[key]
@@ -106,7 +107,8 @@ def check_rendering(
 
 def check_recorded(project: Project, task: Task, rows: Sequence[Row]) -> Iterator[Problem]:
     """The recorded teacher answers only strategies that its rows hold (E501)."""
-    if project.params.teacher["engine"] != "recorded":
+    teacher = project.params.teacher
+    if teacher["engine"] != "recorded" or teacher.get("recordings"):
         return
     document = project.task_document(task)
     held = {strategy for row in rows for strategy in row.worked}

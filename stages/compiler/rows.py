@@ -22,6 +22,7 @@ from stages.spec.model import Task
 
 SPLITS = ("train", "probe", "valid", "test")
 SOURCE = ("data", "source")
+EXEMPLARS = "exemplars"
 SHOWN = 5
 """Kinds of bad rows reported for a task: one screen must hold them."""
 TOLD = 20
@@ -73,6 +74,8 @@ def task_rows(task: Task, root: Path, document: Document) -> dict[str, Rows]:
     bad: dict[tuple[tuple[str, ...], str, str], list[str]] = {}
     made: dict[str, Rows] = {}
     seen = Seen()
+    for exemplar in task.exemplars:
+        seen.add(EXEMPLARS, exemplar["question"])
     for split in SPLITS:
         made[split] = Rows()
         for number, values in enumerate(raw[split]):
@@ -205,6 +208,13 @@ def _overlaps(
 ) -> Iterator[Problem]:
     for earlier, split, numbers in seen.shared():
         first = f"{task.id}/{split}/{numbers[0]}"
+        if earlier == EXEMPLARS:
+            yield document.problem(
+                (EXEMPLARS,), "E414",
+                f"{split} holds {len(numbers)} of the exemplars, the first is {first}",
+                "an exemplar shows its answer, so choose other questions for exemplars",
+            )  # fmt: skip
+            continue
         yield document.problem(
             ("data", "splits", split), "E411",
             f"{split} shares {len(numbers)} of its questions with {earlier}, the first is {first}",

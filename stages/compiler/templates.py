@@ -18,6 +18,10 @@ ANSWERS = "student/answer.j2"
 """The training text of runs that train on the gold answers alone."""
 ROW: dict[str, type] = {"question": str, "options": list, "answer_marker": str}
 """What a prompt may read of a row; never the gold answer or a worked solution."""
+CALL: dict[str, type] = {"exemplars": list}
+"""What a call may read besides; the student is shown no exemplars."""
+REPLY: dict[str, type] = {"reply": str}
+"""What a call may read of the call before it."""
 TARGET: dict[str, type] = {"rationale": str, "answer": str}
 """What the training text may read besides."""
 SECRET = frozenset({*TARGET, "gold", "worked", "solution", "label", "target"})
@@ -52,6 +56,7 @@ def check_templates(specs: Specs) -> list[Problem]:
                 problems += check_source(text, specs.templates.file(name), scope)
         if len(problems) == before:
             problems += _unread(specs, strategy, texts)
+            problems += _linked(specs, strategy, texts)
             problems += _leaks(specs, strategy, texts)
     problems += _answers(specs)
     if not any(problem.code in ("E301", "E304") for problem in problems):
@@ -60,10 +65,16 @@ def check_templates(specs: Specs) -> list[Problem]:
 
 
 def _scope(strategy: Strategy, name: str) -> Scope:
-    known = {variable: ROW[variable] for variable in strategy.uses}
+    student = name in (strategy.student_system, strategy.student_user, strategy.target)
+    offered = ROW if student else {**ROW, **CALL}
+    known = {variable: offered[variable] for variable in strategy.uses if variable in offered}
     if name == strategy.target:
         known |= TARGET
-    return Scope(known, frozenset(ROW), SECRET - set(known) - set(ROW), f"strategy {strategy.id}")
+    first = strategy.calls[0]
+    if not student and name not in (first.system, first.user):
+        known |= REPLY
+    secret = SECRET - set(known) - set(ROW)
+    return Scope(known, frozenset(offered), secret, f"strategy {strategy.id}")
 
 
 def _missing(specs: Specs, strategy: Strategy, name: str) -> Problem | None:
@@ -97,14 +108,14 @@ def _similar(folder: Path, name: str) -> str:
 
 
 def _named(strategy: Strategy, name: str) -> tuple[Any, ...]:
-    call = strategy.calls[0]
     places: dict[str | None, tuple[Any, ...]] = {
         strategy.student_system: ("student", "system"),
         strategy.student_user: ("student", "user"),
         strategy.target: ("student", "target"),
-        call.user: ("calls", 0, "user"),
-        call.system: ("calls", 0, "system"),
     }
+    for index, call in reversed(list(enumerate(strategy.calls))):
+        places[call.user] = ("calls", index, "user")
+        places[call.system] = ("calls", index, "system")
     return places[name]
 
 
@@ -130,6 +141,40 @@ def _unread(specs: Specs, strategy: Strategy, texts: dict[str, str]) -> Iterator
             )  # fmt: skip
 
 
+def _linked(specs: Specs, strategy: Strategy, texts: dict[str, str]) -> Iterator[Problem]:
+    """Each call after the first must know the reply before it, and one must give a rationale."""
+    document = specs.documents[strategy.file]
+    last = len(strategy.calls) - 1
+    for index, call in enumerate(strategy.calls):
+        reads = set().union(*(variables(texts[n]) for n in (call.system, call.user) if n))
+        if index and not call.continues and "reply" not in reads:
+            yield document.problem(
+                ("calls", index), "E313", "this call never sees the reply to the call before it",
+                "write {{ reply }} where it belongs, or continues: true",
+            )  # fmt: skip
+        if not index and call.continues:
+            yield document.problem(
+                ("calls", 0, "continues"), "E314", "the first call has nothing to continue",
+                "take `continues` out",
+            )  # fmt: skip
+        if call.continues and call.system:
+            yield document.problem(
+                ("calls", index, "system"), "E314",
+                "a call that continues has the system message of the call before it",
+                "take `system` out, or `continues`",
+            )  # fmt: skip
+        if call.gives == "answer" and index != last:
+            yield document.problem(
+                ("calls", index, "gives"), "E314", "only the last call can give the answer",
+                "write gives: notes, or gives: rationale",
+            )  # fmt: skip
+    if all(call.gives != "rationale" for call in strategy.calls):
+        yield document.problem(
+            ("calls",), "E314", "no call gives a rationale, so there is nothing to learn",
+            "leave `gives` out of the call whose reply the student is to learn",
+        )  # fmt: skip
+
+
 def _leaks(specs: Specs, strategy: Strategy, texts: dict[str, str]) -> Iterator[Problem]:
     """Words of the strategy in what the student is asked: then it is not erased."""
     asked = {name for call in strategy.calls for name in (call.system, call.user) if name}
@@ -137,7 +182,7 @@ def _leaks(specs: Specs, strategy: Strategy, texts: dict[str, str]) -> Iterator[
     told = set().union(*(_ngrams(texts[name]) for name in asked if name not in student))
     document = specs.documents[strategy.file]
     for key, name in zip(("system", "user"), student, strict=True):
-        if name in asked and name == strategy.calls[0].system:
+        if name in {call.system for call in strategy.calls}:
             yield document.problem(
                 ("student", key), "E312",
                 f"the student is shown the strategy's own instruction {name!r}",

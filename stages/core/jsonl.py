@@ -12,19 +12,24 @@ from typing import IO, Any
 
 from stages.core.errors import UserError, user_error
 
+# json.dumps would make an encoder anew for each value
+_encode = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
+_escape = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
 
 def canonical(value: Any) -> str:
     """One text per value: sorted keys, no spaces, UTF-8 kept, NaN refused (RFC 8785 in spirit).
 
     Lone surrogates, which a model can emit, are escaped so that the text always encodes.
     """
-    text = json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = _encode(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = _escape(value)
     return text
 
 

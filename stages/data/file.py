@@ -48,6 +48,12 @@ def load(path: Path, sha256: str, name: str = "") -> Rows:
             f"files ending in {path.suffix!r} cannot be read",
             "use .jsonl, .csv or .json",
         )
+    check_digest(path, sha256, name)
+    return reader(name, path)
+
+
+def check_digest(path: Path, sha256: str, name: str) -> None:
+    """Raises `UserError` E402 when the file's bytes are not those that a spec names."""
     with path.open("rb") as file:
         hashed = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
         for part in iter(lambda: file.read(1 << 20), b""):
@@ -60,7 +66,6 @@ def load(path: Path, sha256: str, name: str = "") -> Rows:
             f"the file's sha256 is {found}, the spec says {sha256}",
             "restore the file, or write its new sha256 into the spec if the change is meant",
         )
-    return reader(name, path)
 
 
 def _jsonl(name: str, path: Path) -> Rows:

@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.core.jsonl import canonical
 from stages.engines.local import LocalEngine
 from stages.engines.openai import OpenAIEngine
-from stages.engines.recorded import RecordedEngine
+from stages.engines.prices import price_of
 from stages.engines.request import Engine, Message, Request
+from stages.engines.store import Store
+from stages.engines.terms import Flow, Purse
+
+FLOW = ("concurrency", "timeout", "retries", "outage", "requests_per_minute", "tokens_per_minute")
+"""Keys of ``runtime`` that are fields of `Flow`."""
 
 
 def request(engine: Engine, messages: Sequence[Message], max_tokens: int, **values: Any) -> Request:
@@ -18,23 +24,43 @@ def request(engine: Engine, messages: Sequence[Message], max_tokens: int, **valu
     return Request(engine.endpoint, engine.model, pairs, max_tokens, **values)
 
 
-def sampling(teacher: Mapping[str, Any]) -> dict[str, float]:
-    """The teacher's sampling values that alter its output."""
-    return {key: teacher[key] for key in ("temperature", "top_p") if key in teacher}
+def sampling(teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """The teacher's values that alter its output."""
+    keys = ("temperature", "top_p", "api", "top_logprobs")
+    values = {key: teacher[key] for key in keys if teacher.get(key) is not None}
+    if teacher.get("extra"):
+        values["extra"] = canonical(teacher["extra"])
+    return values
 
 
-def teacher_engine(teacher: Mapping[str, Any], runtime: Mapping[str, Any], root: Path) -> Engine:
-    """The teacher of ``params.yaml`` as an engine. The recorded one still lacks its texts."""
-    if teacher["engine"] == "openai":
-        return OpenAIEngine(
-            model=teacher["model"],
-            base_url=teacher["base_url"],
-            key_env=teacher.get("key_env", ""),
-            identity=teacher.get("identity"),
-            concurrency=runtime["concurrency"],
-            timeout=runtime["timeout"],
-            retries=runtime["retries"],
-        )
+def teacher_engine(
+    teacher: Mapping[str, Any], runtime: Mapping[str, Any], folder: Path, store: Store | None
+) -> Engine:
+    """The teacher of ``params.yaml`` as an engine.
+
+    Args:
+        teacher: The section of ``params.yaml``; not the recorded one, which no request is sent to.
+        runtime: The section of ``params.yaml``.
+        folder: Where a local teacher's model lies.
+        store: Whose ledger is charged; None where nothing is asked.
+    """
     if teacher["engine"] == "local":
-        return LocalEngine(root / teacher["model"])
-    return RecordedEngine({})
+        return LocalEngine(folder)
+    urls = base_urls(teacher)
+    flow = Flow(
+        **{key: runtime[key] for key in FLOW if runtime.get(key) is not None},
+        limit_name=runtime.get("limit_name", "max_tokens"),
+    )
+    purse = None
+    if store is not None:
+        price = price_of(teacher["model"], urls, runtime.get("price"))
+        purse = Purse(store, price, runtime.get("max_usd"))
+    return OpenAIEngine(
+        teacher["model"], urls, teacher.get("key_env", ""), teacher.get("identity"), flow, purse
+    )
+
+
+def base_urls(teacher: Mapping[str, Any]) -> list[str]:
+    """One or more base URLs, as a list."""
+    stated = teacher["base_url"]
+    return [stated] if isinstance(stated, str) else list(stated)

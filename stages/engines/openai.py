@@ -1,8 +1,8 @@
-"""Chat completions from any server that speaks OpenAI's protocol, over HTTP.
+"""Chat and plain completions from servers that speak OpenAI's protocol, over HTTP.
 
 The key is read from the environment when it is first needed, sent in a header, and struck out of
-whatever a server says. The SDK only carries the calls: retries, flow and the reading of replies are
-the package's own.
+whatever a server says. The connections only carry the calls: retries, flow and the reading of
+replies are the package's own.
 """
 
 from __future__ import annotations
@@ -10,105 +10,130 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import uuid
 from collections.abc import AsyncIterator, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stages.core.errors import UserError, user_error
+from stages.engines.budget import Budget
+from stages.engines.buying import buying
+from stages.engines.flow import Server
+from stages.engines.limits import Limits
 from stages.engines.pool import Ask, Pool
+from stages.engines.prices import on_this_machine
 from stages.engines.reply import Again, clean, judge, read
-from stages.engines.request import Completion, Deliver, Request
+from stages.engines.request import Completion, Desk, Request
+from stages.engines.terms import Flow, Purse
+from stages.engines.wire import PATHS, body, cause, said
 
 if TYPE_CHECKING:
-    import openai
+    import aiohttp
 
 
 class OpenAIEngine:
-    """One model behind one base URL.
+    """One model behind one or more base URLs.
 
     Args:
-        model: Name as the server knows it.
-        base_url: Up to and including ``/v1``.
+        model: Name as the servers know it.
+        base_urls: Each up to and including ``/v1``; requests are balanced among them.
         key_env: Name of the environment variable that holds the key. A server on this machine
             may go without.
-        identity: Stands for the server in request keys, so that it can move without its answers
-            being bought again; the base URL when None.
-        concurrency: Requests in flight at most.
-        timeout: Seconds that one attempt may take.
-        retries: Attempts after the first, for failures that may pass.
+        identity: Stands for the servers in request keys, so that they can move without their
+            answers being bought again; the base URL when None.
+        flow: How fast.
+        purse: What may be spent; None only where nothing is asked.
 
     Raises:
-        UserError: E604, when `base_url` itself holds a secret.
+        UserError: E604, when a base URL itself holds a secret.
     """
 
     def __init__(
         self,
         model: str,
-        base_url: str,
+        base_urls: Sequence[str],
         key_env: str = "",
         identity: str | None = None,
-        concurrency: int = 32,
-        timeout: float = 120.0,
-        retries: int = 6,
+        flow: Flow | None = None,
+        purse: Purse | None = None,
     ) -> None:
-        url = urlsplit(base_url)
-        if url.username or url.password or url.query:
-            raise user_error(
-                "params.yaml",
-                "E604",
-                f"the base URL on {url.hostname} holds a login or a query, which would be "
-                "stored with every answer",
-                "put the key in an environment variable and name the variable",
-            )
+        for url in map(urlsplit, base_urls):
+            if url.username or url.password or url.query:
+                raise user_error(
+                    "params.yaml",
+                    "E604",
+                    f"the base URL on {url.hostname} holds a login or a query, which would be "
+                    "stored with every answer",
+                    "put the key in an environment variable and name the variable",
+                )
         self.model = model
-        self.base_url = base_url.rstrip("/")
-        self.endpoint = identity or self.base_url
+        self.base_urls = [url.rstrip("/") for url in base_urls]
+        self.endpoint = identity or self.base_urls[0]
         self.key_env = key_env
-        self.concurrency = concurrency
-        self.timeout = timeout
-        self.retries = retries
-        self.local = _is_local(url.hostname or "")
+        self.flow = flow or Flow()
+        self.purse = purse
+        self.local = all(on_this_machine(url) for url in self.base_urls)
 
-    def complete(
-        self, requests: Sequence[Request], missing: AbstractSet[str], deliver: Deliver
-    ) -> None:
-        """Ask for what is missing; see `Engine.complete`.
+    def serve(self, desk: Desk) -> None:
+        """Answer what the desk hands out; see `Streamed.serve`.
 
         A request that the server refuses, or answers without any text however often it is asked,
         is delivered as a completion with an `error`.
 
         Raises:
             UserError: E604 no key in the environment, E605 the server will not serve this key or
-                model, E606 a failure outlasted the retries.
+                model, E606 a failure outlasted the retries, E608 no budget is stated, E609 it is
+                spent, E610 nobody knows the price.
         """
-        todo = [request for request in requests if request.key in missing]
-        if not todo:
+        first, purse = desk.peek(), self.purse
+        if first is None:
             return
-        key = self._key()
-        pool = Pool(deliver, self.concurrency, self.retries, proven=len(todo) < len(requests))
-        pool.run(todo, lambda: self._connected(key))
-        if pool.halt:
-            raise user_error(
-                self.base_url,
-                pool.halt.code,
-                str(pool.halt),
-                f"{pool.delivered} of the {len(todo)} missing answers were stored: "
-                f"{pool.halt.cure} and run `dvc repro` again to go on",
-            )
+        assert purse is not None
+        key = self.key()
+        self._budget(purse, first)
+        with buying(purse.store.path):
+            desk.refresh()
+            self._serve(desk, purse, key)
 
-    def _key(self) -> str:
+    def _serve(self, desk: Desk, purse: Purse, key: str) -> None:
+        first = desk.peek()
+        if first is None:
+            return
+        budget = self._budget(purse, first)
+        name = f"in flight {uuid.uuid4().hex}"
+        set_aside = 0.0
+
+        def lose(usd: float, reason: str) -> None:
+            if usd:
+                purse.store.lose(uuid.uuid4().hex, self.endpoint, self.model, usd, reason)
+
+        def reserve(usd: float) -> None:
+            nonlocal set_aside
+            if usd != set_aside:
+                set_aside = usd
+                purse.store.lose(name, self.endpoint, self.model, usd, "a run that was killed")
+
+        servers = [Server(url, self.flow.concurrency) for url in self.base_urls]
+        limits = Limits(self.flow.requests_per_minute, self.flow.tokens_per_minute)
+        pool = Pool(
+            desk, servers, budget, self.flow.retries, self.flow.outage,
+            limits.admit, lose, reserve,
+        )  # fmt: skip
+        pool.run(lambda: self._connected(key))
+        self._tell(pool)
+
+    def key(self) -> str:
+        """The key from the environment; empty where none is needed. Raises `UserError` E604."""
         key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise self._keyless(f"the environment variable {self.key_env} does not hold a key")
         if not key and not self.local:
             if not self.key_env:
-                raise self._keyless(f"no environment variable is named for {self.base_url}")
+                raise self._keyless(f"no environment variable is named for {self.base_urls[0]}")
             raise self._keyless(
                 f"the environment variable {self.key_env}, which holds the key for "
-                f"{self.base_url}, is not set"
+                f"{self.base_urls[0]}, is not set"
             )
         return key
 
@@ -116,56 +141,82 @@ class OpenAIEngine:
         hint = f"export {self.key_env or 'NAME'}=… in the shell that runs `dvc repro`"
         return user_error("environment", "E604", message, hint)
 
+    def _budget(self, purse: Purse, first: Request) -> Budget:
+        if purse.price is None:
+            raise user_error(
+                "params.yaml", "E610", f"nobody knows what {self.model!r} costs at this base URL",
+                "state runtime.price, in USD per million tokens: {prompt: 0.4, completion: 1.6}",
+            )  # fmt: skip
+        budget = Budget(purse.price, purse.max_usd, purse.store.spent())
+        if purse.max_usd is None and budget.worst(first):
+            raise user_error(
+                "params.yaml", "E608",
+                f"asking {self.model!r} costs money, {purse.price.prompt:g} USD per million tokens "
+                f"read and {purse.price.completion:g} written ({purse.price.source}), and no "
+                "budget is stated",
+                "see `make plan` for the sum, then state runtime.max_usd; nothing was asked",
+            )  # fmt: skip
+        return budget
+
+    def _tell(self, pool: Pool) -> None:
+        code = message = cure = ""
+        if pool.halt:
+            code, message, cure = pool.halt.code, str(pool.halt), pool.halt.cure
+        elif pool.given_up:
+            reasons = sorted({reason for _, reason in pool.given_up})
+            times = pool.retries + 1
+            many = "a request" if len(pool.given_up) == 1 else f"{len(pool.given_up)} requests"
+            code, cure = "E606", "see to the server or wait"
+            message = f"{many} failed in {times} attempt{'s' if times > 1 else ''} ({reasons[0]})"
+        if code:
+            raise user_error(
+                ", ".join(self.base_urls), code, message,
+                f"{pool.delivered} answers were stored: {cure} and run `dvc repro` again to go on",
+            )  # fmt: skip
+
     @asynccontextmanager
     async def _connected(self, key: str) -> AsyncIterator[Ask]:
-        import openai
+        import aiohttp
 
-        limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
-            max_connections=self.concurrency, max_keepalive_connections=self.concurrency
-        )
-        # a proxy from the environment cannot reach a server on this machine
-        http = openai.DefaultAsyncHttpxClient(limits=limits, trust_env=not self.local)
-        # with no key given, the SDK would send another server's from OPENAI_API_KEY
-        async with openai.AsyncOpenAI(
-            api_key=key or "none",
-            base_url=self.base_url,
-            timeout=self.timeout,
-            max_retries=0,
-            http_client=http,
-        ) as client:
-            yield lambda request: self._ask(client, request, key)
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        total = self.flow.concurrency * len(self.base_urls)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=total, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=self.flow.timeout),
+            headers=headers,
+            # a proxy from the environment cannot reach a server on this machine
+            trust_env=not self.local,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as session:
 
-    async def _ask(self, client: openai.AsyncOpenAI, request: Request, key: str) -> Completion:
-        import openai
+            async def ask(server: Server, request: Request) -> Completion:
+                return await self._ask(session, server.url, request, key)
 
-        body: dict[str, Any] = {
-            "model": request.model,
-            "messages": request.chat(),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-        }
-        if request.temperature > 0:
-            body["seed"] = request.sample
-        # escaped, as the SDK's own encoder fails on lone surrogates
-        content = json.dumps(body).encode()
-        call = client.post("/chat/completions", cast_to=bytes, content=content)
+            yield ask
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, url: str, request: Request, key: str
+    ) -> Completion:
+        import aiohttp
+
+        # escaped, so that lone surrogates can be sent
+        content = json.dumps(body(request, self.flow.limit_name)).encode()
         try:
-            raw = await asyncio.wait_for(call, self.timeout)
-        except (asyncio.TimeoutError, openai.APITimeoutError):
-            raise Again(f"no answer within {self.timeout:g} s") from None
-        except openai.APIStatusError as error:
-            headers, phrase = error.response.headers, error.response.reason_phrase
-            sender = f"the key in {self.key_env}" if key else "a call without a key"
-            said = error.body or phrase
-            raise judge(error.status_code, said, headers, self.model, sender, key) from None
-        except openai.APIConnectionError as error:
-            raise Again(clean(str(error.__cause__ or "") or str(error), key)) from None
-        return read(raw, key)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+            async with session.post(
+                url + PATHS[request.api], data=content, allow_redirects=False
+            ) as reply:
+                raw, status, headers = await reply.read(), reply.status, reply.headers
+                phrase = reply.reason or ""
+        except asyncio.TimeoutError:
+            reason = f"no answer within {self.flow.timeout:g} s"
+            raise Again(reason, billed=True) from None
+        except aiohttp.ClientConnectorError as error:
+            raise Again(clean(cause(error), key)) from None
+        except aiohttp.ClientError as error:
+            raise Again(clean(cause(error), key), billed=True) from None
+        if status == 200:
+            return read(raw, key)
+        sender = f"the key in {self.key_env}" if key else "a call without a key"
+        raise judge(status, said(raw) or phrase, headers, self.model, sender, key)

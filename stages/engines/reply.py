@@ -13,9 +13,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from stages.core.jsonl import canonical
 from stages.engines.request import Completion
 
 LONGEST_WAIT = 600.0  # seconds that a server's Retry-After may ask for
+BUSY, TROUBLE, ODD = "busy", "trouble", "odd"
+_THOUGHTS = ("reasoning_content", "reasoning")
 _CURABLE = {408, 409, 425, 429}
 _HOPELESS = {401, 402, 403, 404, 405}
 _HOPELESS_CODES = {"invalid_api_key", "insufficient_quota", "model_not_found"}
@@ -28,12 +31,25 @@ class Again(Exception):
         reason: What went wrong, without a full stop.
         after: Seconds that the server asked to be left alone for; 0 when it did not say.
         final: To be recorded when no attempt does; None when the failure is not the request's.
+        kind: BUSY when the server has too much to do, TROUBLE when it fails, ODD when it works but
+            this reply is of no use.
+        billed: Whether the attempt may have been paid for all the same.
     """
 
-    def __init__(self, reason: str, after: float = 0.0, final: Completion | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        after: float = 0.0,
+        final: Completion | None = None,
+        *,
+        kind: str = TROUBLE,
+        billed: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.after = after
         self.final = final
+        self.kind = kind
+        self.billed = billed
 
 
 class Refused(Exception):
@@ -75,7 +91,8 @@ def judge(
     reason = clean(f"HTTP {status}: {said}", key)
     coded = isinstance(code, str) and code in _HOPELESS_CODES
     if not coded and (status in _CURABLE or status >= 500):
-        return Again(reason, retry_after(headers))
+        kind = BUSY if status == 429 else TROUBLE
+        return Again(reason, retry_after(headers), kind=kind, billed=status in (408, 504, 524))
     if not coded and 400 <= status < 500 and status not in _HOPELESS:
         return Refused(reason)
     if status == 401:
@@ -88,41 +105,78 @@ def judge(
 
 
 def read(raw: bytes, key: str) -> Completion:
-    """The completion in a chat reply, or in one that holds none for the time being.
+    """The completion in a reply to chat or plain completions, or in one that holds none.
+
+    What a reasoning model thought is told in ``reasoning_content`` by vLLM, SGLang and DeepSeek and
+    in ``reasoning`` by others; it never becomes part of the text.
 
     Args:
         raw: The body of a reply with status 200.
         key: To be struck out of reasons; the answer itself is left as it is.
 
     Raises:
-        Again: The reply holds no text.
+        Again: The reply holds no answer, and nothing was paid for it.
     """
     try:
         reply = json.loads(raw)
     except ValueError:
-        raise Again("the reply is not JSON") from None
+        raise Again("the reply is not JSON", kind=ODD, billed=True) from None
     reply = reply if isinstance(reply, dict) else {}
     prompt, spent = _usage(reply.get("usage"))
 
-    def nothing(reason: str) -> Again:
-        return Again(reason, final=Completion("", "error", prompt, spent, reason))
+    def nothing(reason: str) -> Exception:
+        final = Completion("", "error", prompt, spent, reason)
+        return Again(reason, final=final, kind=ODD, billed=not reply.get("error"))
 
     try:
         choice = reply["choices"][0]
-        message = choice["message"]
+        message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text, refusal = message.get("content"), message.get("refusal")
         finish = clean(str(choice.get("finish_reason") or "unknown"), key)
     except (KeyError, IndexError, TypeError, AttributeError):
         said = f": {json.dumps(reply['error'])}" if reply.get("error") else ""
         raise nothing(clean(f"the reply holds no choices{said}", key)) from None
+    thought = next((message[name] for name in _THOUGHTS if isinstance(message.get(name), str)), "")
+    logprobs = _logprobs(choice.get("logprobs"))
     if isinstance(refusal, str) and refusal and not text:
-        return Completion("", "content_filter", prompt, spent, clean(refusal, key))
+        return Completion("", "content_filter", prompt, spent, clean(refusal, key), thought)
     if text is None and finish in ("length", "content_filter"):
         # a reasoning model can spend every token before the first word of its answer
         text = ""
+    if text is None and spent:
+        # paid for once: the next attempt would be paid for as well
+        reason = f"the model spent {spent} tokens and wrote no answer"
+        return Completion("", "error", prompt, spent, reason, thought, logprobs)
     if not isinstance(text, str) or finish == "error":
         raise nothing("the reply holds no text")
-    return Completion(text, finish, prompt, spent)
+    return Completion(text, finish, prompt, spent, "", thought, logprobs)
+
+
+def _logprobs(found: Any) -> str:
+    """Log-probabilities of a chat reply, or of a plain one, in the one shape of `Completion`."""
+    if not isinstance(found, dict):
+        return ""
+    try:
+        if isinstance(found.get("content"), list):
+            tokens = [
+                [
+                    token["token"],
+                    token["logprob"],
+                    [[other["token"], other["logprob"]] for other in token["top_logprobs"] or []],
+                ]
+                for token in found["content"]
+            ]
+        else:
+            tops = found.get("top_logprobs") or [{} for _ in found["tokens"]]
+            tokens = [
+                [text, value, [[other, chance] for other, chance in (top or {}).items()]]
+                for text, value, top in zip(
+                    found["tokens"], found["token_logprobs"], tops, strict=True
+                )
+            ]
+        return canonical(tokens)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""  # an answer is worth keeping without them
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

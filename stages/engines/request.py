@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Generator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Protocol, TypeVar
 
-from stages.core.jsonl import digest
+from stages.core.jsonl import canonical, digest
 
 Message = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Request:
-    """Exactly what decides an answer, and nothing else.
+    """Exactly what decides an answer, and notes for whoever looks at the bill.
 
     Args:
         endpoint: Identity of where the model is served: ``local``, a base URL, or the identity
@@ -26,6 +28,11 @@ class Request:
         temperature: 0 is greedy.
         top_p: Share of the probability mass that is sampled from, in (0, 1].
         sample: Index of this answer among several to the same messages.
+        api: ``chat``, or ``completions`` for a model that continues a plain text.
+        extra: Further values of the request's body, as canonical JSON; empty for none.
+        top_logprobs: Alternatives to be kept for each token; 0 keeps no log-probabilities.
+        about: ``suite/task/strategy`` that asks. A note: in no key.
+        row: The row that asks. A note: in no key.
     """
 
     endpoint: str
@@ -35,10 +42,15 @@ class Request:
     temperature: float = 0.0
     top_p: float = 1.0
     sample: int = 0
+    api: str = "chat"
+    extra: str = ""
+    top_logprobs: int = 0
+    about: str = field(default="", compare=False)
+    row: str = field(default="", compare=False)
 
     def identity(self) -> dict[str, Any]:
         """The fields that the key covers, ready for canonical JSON."""
-        return {
+        fields: dict[str, Any] = {
             "endpoint": self.endpoint,
             "model": self.model,
             "messages": [list(message) for message in self.messages],
@@ -47,18 +59,65 @@ class Request:
             "top_p": float(self.top_p) + 0.0,
             "sample": self.sample,
         }
+        # left out where they say nothing, so that older keys stay as they are
+        if self.api != "chat":
+            fields["api"] = self.api
+        if self.extra:
+            fields["extra"] = json.loads(self.extra)
+        return fields
 
     @cached_property
     def key(self) -> str:
-        """Hex SHA-256 of everything but `max_tokens`.
+        """Hex SHA-256 of everything but `max_tokens` and `top_logprobs`.
 
-        Without the limit in it, raising the limit re-asks only the answers that were cut short.
+        Without the limit in it, raising the limit re-asks only the answers that were cut short;
+        without the log-probabilities, an answer that has them serves whoever needs none.
         """
-        return digest(self.identity())
+        # the digest of `identity`, put together from parts: samples of a row share their messages
+        texts = _messages(self.messages)
+        if not texts.isascii():
+            return digest(self.identity())
+        parts = (
+            '{"api":' + _text(self.api) + "," if self.api != "chat" else "{",
+            f'"endpoint":{_text(self.endpoint)},',
+            f'"extra":{self.extra},' if self.extra else "",
+            f'"messages":{texts},"model":{_text(self.model)},"sample":{self.sample},',
+            f'"temperature":{float(self.temperature) + 0.0!r},',
+            f'"top_p":{float(self.top_p) + 0.0!r}}}',
+        )
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def prompt(self) -> str:
+        """Hex digest of all messages but the system's, 16 digits."""
+        return _short([pair for pair in self.messages if pair[0] != "system"])
+
+    @cached_property
+    def system(self) -> str:
+        """Hex digest of the system messages, 16 digits."""
+        return _short([pair for pair in self.messages if pair[0] == "system"])
 
     def chat(self) -> list[Message]:
         """The messages as chat templates and servers take them."""
         return [{"role": role, "content": content} for role, content in self.messages]
+
+    def plain(self) -> str:
+        """The messages as one text, for a model that continues it."""
+        return "\n\n".join(content for _, content in self.messages)
+
+
+@lru_cache(maxsize=4)
+def _messages(messages: tuple[tuple[str, str], ...]) -> str:
+    return canonical(messages)
+
+
+@lru_cache(maxsize=16)
+def _text(value: str) -> str:
+    return canonical(value)
+
+
+def _short(messages: Sequence[tuple[str, str]]) -> str:
+    return hashlib.sha256(canonical(messages).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -70,8 +129,14 @@ class Completion:
         finish_reason: ``stop``, ``length`` (cut short by `max_tokens`), ``content_filter``,
             ``error``, or whatever else the server says.
         prompt_tokens: As counted by whoever served the model; 0 when unknown.
-        completion_tokens: As `prompt_tokens`.
+        completion_tokens: As `prompt_tokens`; what a reasoning model thinks is part of it.
         error: Why the request can never succeed; empty for an answer.
+        reasoning: What a reasoning model thought before it wrote `text`, where the server says.
+        logprobs: Canonical JSON: per token [text, log-probability, [[text, log-probability], …]];
+            empty when none were asked for.
+        seconds: How long the attempt took; 0 when unknown. A note: two answers that differ in
+            it alone are the same.
+        usd: What was paid for it, failed attempts that were billed included. A note as well.
     """
 
     text: str
@@ -79,14 +144,23 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     error: str = ""
+    reasoning: str = ""
+    logprobs: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    usd: float = field(default=0.0, compare=False)
 
 
 Answers = Sequence[tuple[Request, Completion]]
 Deliver = Callable[[Answers], None]
+Made = TypeVar("Made", covariant=True)
+Job = Generator[Request, Completion, Made]
+"""Yields one request after the other, is sent the completion of each, and returns what it made.
+
+It must do the same on the same completions, as it is run again to read what is held."""
 
 
-class Engine(Protocol):
-    """Turns requests into completions; teacher and student are both reached through one."""
+class Planned(Protocol):
+    """An engine that sees all requests of a round at once."""
 
     @property
     def endpoint(self) -> str:
@@ -104,8 +178,8 @@ class Engine(Protocol):
         """Generate what is missing.
 
         Args:
-            requests: Everything that the stage wants, keys distinct, in a stable order, so that
-                an engine may plan its batches independently of what is already held.
+            requests: Everything that the round wants, keys distinct, in a stable order, so that
+                the engine may plan its batches independently of what is already held.
             missing: Keys of the requests to be generated.
             deliver: Makes the answers durable before it returns. Called on the thread that
                 called `complete`, with one or more answers at a time, as they arrive.
@@ -114,3 +188,57 @@ class Engine(Protocol):
             UserError: The rest cannot be generated; everything answered was delivered first.
         """
         ...
+
+
+class Desk(Protocol):
+    """Hands out requests that lack an answer, and takes the answers in."""
+
+    def peek(self) -> Request | None:
+        """What `next` would give."""
+        ...
+
+    def next(self) -> Request | None:
+        """The next request to be asked; None while there is none, with nothing asked for good."""
+        ...
+
+    def refresh(self) -> None:
+        """Look up again what is to be asked next, as another process may have stored it."""
+        ...
+
+    def deliver(self, answers: Answers) -> None:
+        """Make answers durable; what depends on them can be asked next."""
+        ...
+
+    def drop(self, request: Request) -> None:
+        """Give a request up for this time; whatever depends on it stays undone."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """How many answers were served from the store so far."""
+        ...
+
+
+class Streamed(Protocol):
+    """An engine that takes requests one by one, in memory that does not grow with their number."""
+
+    @property
+    def endpoint(self) -> str:
+        """As `Planned.endpoint`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """As `Planned.model`."""
+        ...
+
+    def serve(self, desk: Desk) -> None:
+        """Answer what the desk hands out until it hands out nothing more.
+
+        Raises:
+            UserError: The rest cannot be answered; everything answered was delivered first.
+        """
+        ...
+
+
+Engine = Planned | Streamed

@@ -17,38 +17,16 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from stages.core.errors import UserError, user_error
 from stages.core.jsonl import canonical
 from stages.engines.request import Answers, Completion, Request
+from stages.engines.tables import BARE, GET, PUT, SCHEMA, create, migrate
 
-SCHEMA = 1
 WAIT = 60.0  # seconds that one process waits for another's commit
 _CHUNK = 500  # old SQLite builds allow 999 variables in a statement
 _TIGHT = 1 << 20  # bytes free below which an I/O error is taken for a full disk
-
-# `text` and `error` are JSON strings: SQLite refuses the lone surrogates that a model can emit
-_TABLE = """
-CREATE TABLE IF NOT EXISTS completions (
-    key TEXT NOT NULL,
-    max_tokens INTEGER NOT NULL,
-    endpoint TEXT NOT NULL,
-    model TEXT NOT NULL,
-    request TEXT NOT NULL,
-    text TEXT NOT NULL,
-    finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    error TEXT NOT NULL,
-    created TEXT NOT NULL,
-    PRIMARY KEY (key, max_tokens)
-)
-"""
-_PUT = f"INSERT OR IGNORE INTO completions VALUES ({', '.join('?' * 11)})"
-_GET = """
-SELECT key, max_tokens, text, finish_reason, prompt_tokens, completion_tokens, error
-FROM completions WHERE key IN ({}) ORDER BY max_tokens
-"""
 
 
 def default_path() -> Path:
@@ -82,14 +60,14 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._explained():
+        with self.explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
+            self.db = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
         try:
-            with self._explained():
+            with self.explained():
                 self._prepare()
         except BaseException:
-            self._db.close()
+            self.db.close()
             raise
 
     def __enter__(self) -> Store:
@@ -105,55 +83,103 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file; what was put is on disk already."""
-        self._db.close()
+        self.db.close()
 
-    def get_many(self, requests: Sequence[Request]) -> dict[str, Completion]:
-        """Held completions by request key; a request without one has no entry.
+    def get_many(self, requests: Sequence[Request]) -> list[Completion | None]:
+        """Held completions in the order of `requests`; None for a request without one.
 
         Of several that answer, the one asked under the very same limit is taken, else the one
         asked under the lowest.
         """
-        found: dict[str, Completion] = {}
+        found: list[Completion | None] = [None] * len(requests)
         for start in range(0, len(requests), _CHUNK):
-            chunk = {request.key: request for request in requests[start : start + _CHUNK]}
-            with self._explained():
-                marks = ", ".join("?" * len(chunk))
-                rows = self._db.execute(_GET.format(marks), list(chunk)).fetchall()
-                for key, limit, text, reason, prompt, tokens, error in rows:
-                    held = Completion(json.loads(text), reason, prompt, tokens, json.loads(error))
-                    request = chunk[key]
-                    same = limit == request.max_tokens
-                    if same or (key not in found and serves(limit, held, request)):
-                        found[key] = held
+            exact: set[int] = set()
+            for places, limit, alternatives, row in self._rows(GET, requests, start):
+                reason, spent, error, prompt, seconds, *texts = row
+                text, reasoning, logprobs = map(_text, texts)
+                held = Completion(
+                    text, reason, prompt, spent, _text(error), reasoning, logprobs, seconds
+                )
+                for place in places:
+                    request = requests[place]
+                    if alternatives < request.top_logprobs and not held.error:
+                        continue
+                    same = limit == request.max_tokens and place not in exact
+                    if same:
+                        exact.add(place)
+                    if same or (found[place] is None and serves(limit, held, request)):
+                        found[place] = held
         return found
+
+    def holds(self, requests: Sequence[Request]) -> list[bool]:
+        """Whether each is held, without reading texts; for a plan over a million requests."""
+        found = [False] * len(requests)
+        for start in range(0, len(requests), _CHUNK):
+            for places, limit, alternatives, row in self._rows(BARE, requests, start):
+                reason, spent, error = row
+                for place in places:
+                    request = requests[place]
+                    enough = alternatives >= request.top_logprobs or error != '""'
+                    if enough and limit == request.max_tokens:
+                        found[place] = True
+                    elif enough and not found[place]:
+                        held = Completion("", reason, 0, spent, _text(error))
+                        found[place] = serves(limit, held, request)
+        return found
+
+    def _rows(
+        self, query: str, requests: Sequence[Request], start: int
+    ) -> Iterator[tuple[list[int], int, int, list[Any]]]:
+        """(places in `requests`, limit, alternatives, the other columns) for a chunk's keys."""
+        places: dict[str, list[int]] = {}
+        for place in range(start, min(start + _CHUNK, len(requests))):
+            places.setdefault(requests[place].key, []).append(place)
+        with self.explained():
+            marks = ", ".join("?" * len(places))
+            rows = self.db.execute(query.format(marks), list(places)).fetchall()
+        for key, limit, alternatives, *row in rows:
+            yield places[key], limit, alternatives, row
 
     def put_many(self, pairs: Answers) -> None:
         """Make all the answers durable, or none; one that is already held is left as it is."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        now = _now()
         rows = [
             (
-                request.key,
-                request.max_tokens,
-                request.endpoint,
-                request.model,
-                canonical(request.identity()),
-                canonical(completion.text),
-                completion.finish_reason,
-                completion.prompt_tokens,
-                completion.completion_tokens,
-                canonical(completion.error),
-                now,
+                request.key, request.max_tokens, request.top_logprobs, completion.finish_reason,
+                completion.prompt_tokens, completion.completion_tokens, completion.seconds,
+                completion.usd, now, request.endpoint, request.model, request.about, request.row,
+                request.prompt, request.system, canonical(completion.error),
+                canonical(completion.text), canonical(completion.reasoning),
+                canonical(completion.logprobs), canonical(request.identity()),
             )
             for request, completion in pairs
-        ]
-        with self._explained(), self._transaction():
-            self._db.executemany(_PUT, rows)
+        ]  # fmt: skip
+        with self.explained(), self.transaction():
+            self.db.executemany(PUT, rows)
+
+    def lose(self, name: str, endpoint: str, model: str, usd: float, reason: str) -> None:
+        """Book money that no answer came of under a name of its own; booked again, it is replaced.
+
+        Args:
+            usd: 0 takes the entry out.
+        """
+        with self.explained(), self.transaction():
+            self.db.execute("DELETE FROM lost WHERE id = ?", (name,))
+            if usd:
+                row = (name, _now(), endpoint, model, usd, reason)
+                self.db.execute("INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def spent(self) -> float:
+        """USD that were paid for what the store holds and for what was lost, in all."""
+        with self.explained():
+            queries = [f"SELECT TOTAL(usd) FROM {table}" for table in ("completions", "lost")]
+            return float(sum(self.db.execute(query).fetchone()[0] for query in queries))
 
     def count(self) -> dict[tuple[str, str], int]:
         """Held completions by (endpoint, model)."""
         query = "SELECT endpoint, model, COUNT(*) FROM completions GROUP BY endpoint, model"
-        with self._explained():
-            return {(endpoint, model): n for endpoint, model, n in self._db.execute(query)}
+        with self.explained():
+            return {(endpoint, model): n for endpoint, model, n in self.db.execute(query)}
 
     def _prepare(self) -> None:
         version = self._version()
@@ -166,20 +192,25 @@ class Store:
                 "update Tutelage; the store was left as it is",
             )
         self._journal()
-        self._db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA synchronous = FULL")
         if version < SCHEMA:
-            with self._transaction():
-                self._db.execute(_TABLE)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            with self.transaction():
+                # another process may have done it meanwhile
+                version = self._version()
+                if version == 0:
+                    create(self.db)
+                elif version == 1:
+                    migrate(self.db)
+                self.db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def _version(self) -> int:
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        return int(self.db.execute("PRAGMA user_version").fetchone()[0])
 
     def _journal(self) -> None:
         # SQLite does not wait for a second process that makes the same switch, so this does
         for attempt in range(100):
             try:
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or attempt == 99:
@@ -187,23 +218,33 @@ class Store:
                 time.sleep(0.02)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def transaction(self) -> Iterator[None]:
+        """All of the statements inside, or none."""
+        self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._db.execute("COMMIT")
+            self.db.execute("COMMIT")
         except BaseException:
             # a full disk makes SQLite roll back by itself
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
             raise
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """SQLite's and the disk's failures as errors for the user."""
         try:
             yield
         except (sqlite3.Error, OSError, ValueError) as error:
             raise _explain(self.path, error) from None
+
+
+def _text(stored: str) -> str:
+    return str(json.loads(stored)) if stored != '""' else ""
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _explain(path: Path, error: Exception) -> UserError:

@@ -63,12 +63,23 @@ def _not_run(
 def _teacher(project: Project) -> Iterator[Problem]:
     teacher = project.params.teacher
     if teacher["engine"] == "recorded":
-        if project.params.samples > 1:
+        if project.params.samples > 1 and not teacher.get("recordings"):
             yield project.document.problem(
                 ("teach", "samples"), "E503", "the recorded teacher holds one rationale a row",
                 "set teach.samples to 1, or put an LLM endpoint in its place",
             )  # fmt: skip
         return
+    urls = teacher.get("base_url")
+    if isinstance(urls, list) and len(urls) > 1 and not teacher.get("identity"):
+        yield project.document.problem(
+            ("teacher", "base_url"), "E502", "several base URLs need an identity",
+            "add teacher.identity, a name for what they all serve: answers are kept under it",
+        )  # fmt: skip
+    if teacher["engine"] == "local" and teacher.get("top_logprobs"):
+        yield project.document.problem(
+            ("teacher", "top_logprobs"), "E502", "the local teacher keeps no log-probabilities",
+            "take top_logprobs out, or ask an endpoint",
+        )  # fmt: skip
     needs = ("model", "base_url") if teacher["engine"] == "openai" else ("model",)
     for key in needs:
         if not teacher.get(key):
@@ -81,7 +92,7 @@ def _teacher(project: Project) -> Iterator[Problem]:
 NEEDED = {
     ("openai", "model"): "write the model's name as the endpoint knows it",
     ("openai", "base_url"): "write the endpoint's URL, such as https://api.openai.com/v1",
-    ("local", "model"): "write a folder that holds a model",
+    ("local", "model"): "write a Hub id with its revision, a folder, or student",
 }
 
 
@@ -141,6 +152,16 @@ def task_links(specs: Specs, task: Task) -> Iterator[Problem]:
                 path, "E203",
                 f"the strategy {name!r} does not suit answers of type {task.answer_type}",
                 "suits: " + ", ".join(specs.strategies[name].answer_types),
+            )  # fmt: skip
+        elif (
+            path[0] == "strategies"
+            and name in specs.strategies
+            and "exemplars" in specs.strategies[name].uses
+            and not task.exemplars
+        ):
+            yield document.problem(
+                path, "E209", f"the strategy {name!r} shows exemplars, and this task has none",
+                "add `exemplars` with question, rationale and answer, or drop the strategy",
             )  # fmt: skip
     if not any(example["answer"] is not None for example in task.examples):
         yield document.problem(

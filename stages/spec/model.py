@@ -26,6 +26,7 @@ class Task:
     strategies: tuple[str, ...]
     examples: Sequence[Mapping[str, Any]]
     group_by: Any = None
+    exemplars: Sequence[Mapping[str, str]] = ()
 
     @staticmethod
     def of(data: Mapping[str, Any], suite: str, file: str) -> Task:
@@ -45,16 +46,22 @@ class Task:
             strategies=tuple(data["strategies"]),
             examples=data["examples"],
             group_by=data["data"].get("group_by"),
+            exemplars=data.get("exemplars", ()),
         )
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request to teacher or student: templates by name, limit in new tokens."""
+    """One request to teacher or student: templates by name, limit in new tokens.
+
+    `continues` and `gives` are as in the schema.
+    """
 
     system: str | None
     user: str
     max_tokens: int
+    continues: bool = False
+    gives: str = "rationale"
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,14 @@ class Strategy:
             file=file,
             answer_types=tuple(data["for"]),
             calls=tuple(
-                Call(call.get("system"), call["user"], call["max_tokens"]) for call in data["calls"]
+                Call(
+                    call.get("system"),
+                    call["user"],
+                    call["max_tokens"],
+                    call.get("continues", False),
+                    call.get("gives", "rationale"),
+                )
+                for call in data["calls"]
             ),
             student_system=student["system"],
             student_user=student["user"],
@@ -115,7 +129,7 @@ class Params:
     teacher: Mapping[str, Any]
     probe: Mapping[str, Any]
     fallback: str
-    samples: int
+    teach: Mapping[str, Any]
     runs: tuple[Run, ...]
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
@@ -132,7 +146,7 @@ class Params:
             teacher=data["teacher"],
             probe=data["probe"],
             fallback=data["select"]["fallback"],
-            samples=data["teach"]["samples"],
+            teach=data["teach"],
             runs=tuple(
                 Run(name, run["train_on"], tuple(run.get("suites", suites)))
                 for name, run in data["runs"].items()
@@ -141,6 +155,11 @@ class Params:
             evaluate=data["evaluate"],
             runtime=data["runtime"],
         )
+
+    @property
+    def samples(self) -> int:
+        """D: rationales a row."""
+        return int(self.teach["samples"])
 
     def names(self, suite: str, task: str) -> bool:
         """Whether the task is one that is run."""

@@ -38,6 +38,7 @@ def test_one_file_for_each_reader(project: Copy) -> None:
             for run in sorted(runs)
             for name in ("tasks.json", "test.jsonl", "valid.jsonl")
         ),
+        "suites/symbolic/calls.json",
         "suites/symbolic/probe.jsonl",
         "suites/symbolic/tasks.json",
         "suites/symbolic/train.jsonl",
@@ -50,7 +51,7 @@ def test_rows_carry_what_their_reader_needs_and_no_gold_in_a_prompt(project: Cop
     _compile(project)
     suite = project.root / "out/suites/symbolic"
     probe = next(read_rows(suite / "probe.jsonl"))
-    assert sorted(probe) == ["gold", "id", "options", "prompts", "question", "task"]
+    assert sorted(probe) == ["gold", "id", "options", "prompts", "question", "task", "variables"]
     assert list(probe["prompts"]) == ["direct", "explain_then_answer", "step_by_step"]
     train = next(read_rows(suite / "train.jsonl"))
     assert list(train["worked"]) == ["direct", "explain_then_answer", "step_by_step"]

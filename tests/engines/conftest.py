@@ -12,7 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from stages.engines import pool
+from stages.engines import flow, pool
 
 
 class Server:
@@ -76,3 +76,4 @@ def server(http: HTTPServer) -> Server:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once."""
     monkeypatch.setattr(pool, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.05)

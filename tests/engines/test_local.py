@@ -11,10 +11,10 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.engines.ask import request
-from stages.engines.fulfil import fulfil
 from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest, plan
 from stages.engines.request import Completion, Request
 from stages.engines.store import Store
+from tests.engines.helpers import answer
 from tests.tiny import TEMPLATE, save_tiny
 
 ROOT = Path(__file__).parents[2]
@@ -84,10 +84,10 @@ def test_finish_reasons(engine: LocalEngine, generator: Generator) -> None:
         asks(engine, 1, limit=200, temperature=1.0, sample=sample)[0] for sample in range(12)
     ]
     answers = generator.generate(requests)
-    assert {answer.finish_reason for answer in answers} == {"stop", "length"}
-    for answer in answers:
-        assert (answer.completion_tokens == 200) == (answer.finish_reason == "length")
-        assert "</s>" not in answer.text
+    assert {done.finish_reason for done in answers} == {"stop", "length"}
+    for done in answers:
+        assert (done.completion_tokens == 200) == (done.finish_reason == "length")
+        assert "</s>" not in done.text
 
 
 def test_the_prompt_is_the_chat_templates(engine: LocalEngine, generator: Generator) -> None:
@@ -130,14 +130,14 @@ def test_nothing_missing_loads_no_weights(engine: LocalEngine, tmp_path: Path) -
         "import sys\n"
         "from pathlib import Path\n"
         "from stages.engines.ask import request\n"
-        "from stages.engines.fulfil import fulfil\n"
+        "from tests.engines.helpers import answer\n"
         "from stages.engines.local import LocalEngine\n"
         "from stages.engines.store import Store\n"
         f"engine = LocalEngine(Path({str(engine.folder)!r}))\n"
         f"item = request(engine, {item.chat()!r}, {item.max_tokens})\n"
         "with Store(Path('s')) as store:\n"
-        "    done = fulfil([item], engine, store, lambda *now: None)\n"
-        "print(done.answer(item)['completion'], 'torch' in sys.modules)\n"
+        "    done = answer([item], engine, store)\n"
+        "print(done.completions[item.key].text, 'torch' in sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -221,8 +221,8 @@ def test_limits_and_sampling_are_not_mixed_in_a_batch(
 def test_through_the_store(engine: LocalEngine, tmp_path: Path, generator: Generator) -> None:
     requests = asks(engine, 5)
     with Store(tmp_path / "s") as store:
-        first = fulfil(requests, engine, store, silent)
-        again = fulfil(requests, engine, store, silent)
+        first = answer(requests, engine, store)
+        again = answer(requests, engine, store)
     assert (first.generated, first.held, again.generated, again.held) == (5, 0, 0, 5)
     assert again.completions == first.completions
     assert first.completions[requests[2].key] == generator.generate([requests[2]])[0]

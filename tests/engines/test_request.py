@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from stages.core.jsonl import digest
 from stages.engines.request import Request
 
 BASE = Request("local", "m@1", (("system", "Think."), ("user", "2+2?")), 64)
@@ -40,3 +41,36 @@ def test_chat() -> None:
         {"role": "system", "content": "Think."},
         {"role": "user", "content": "2+2?"},
     ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"api": "completions"},
+        {"extra": '{"effort":"low","top_k":3}'},
+        {"api": "completions", "extra": '{"n":null}', "endpoint": 'a "quoted" one', "model": "m\\"},
+        {"temperature": 1e-7, "top_p": 0.95, "sample": 12},
+        {"messages": (("user", "Grüße"),)},
+        {"messages": (("user", "half \ud83d"),)},
+        {"model": "modèle"},
+    ],
+)
+def test_the_key_is_the_digest_of_the_identity(fields: dict[str, object]) -> None:
+    request = replace(BASE, **fields)  # type: ignore[arg-type]
+    assert request.key == digest(request.identity())
+
+
+@pytest.mark.parametrize("change", [{"api": "completions"}, {"extra": '{"top_k":3}'}])
+def test_the_interface_and_further_values_are_in_the_key(change: dict[str, object]) -> None:
+    assert replace(BASE, **change).key != BASE.key  # type: ignore[arg-type]
+
+
+def test_notes_and_log_probabilities_are_not() -> None:
+    other = replace(BASE, about="a/b/c", row="r", top_logprobs=5)
+    assert other.key == BASE.key
+    assert (other.prompt, other.system) == (BASE.prompt, BASE.system)
+
+
+def test_a_plain_text_is_all_contents() -> None:
+    assert BASE.plain() == "Think.\n\n2+2?"

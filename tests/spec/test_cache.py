@@ -25,7 +25,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_an_edit_costs_the_task_it_touches(project: Copy, read: list[str]) -> None:
     told = check(project.root)
-    assert (told, sorted(read)) == ("2 tasks, 6 strategies, 24 rows", ["coin_flip", "last_letter"])
+    assert (told, sorted(read)) == ("2 tasks, 8 strategies, 24 rows", ["coin_flip", "last_letter"])
     read.clear()
     assert (check(project.root), read) == (told, [])
     project.edit(COIN, "title: Is", "title: So is")

@@ -1,0 +1,75 @@
+"""Requests under way, and those of them that wait for another attempt. Monotonic seconds."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from dataclasses import dataclass
+from itertools import count
+
+from stages.engines.request import Request
+
+FIRST_WAIT = 0.5  # seconds before the second attempt, on average; doubles from there
+LONGEST_GROWN = 60.0  # seconds that it grows to
+
+
+@dataclass
+class Case:
+    """A request under way, and how it fared so far.
+
+    Args:
+        request: What is asked.
+        failures: Attempts that failed while the server did not.
+        waits: Attempts that failed at all.
+        lost: USD of attempts that no answer came of.
+        sent: When the attempt under way began; None before, and while none is.
+        open: Whether the budget still holds money for an attempt.
+    """
+
+    request: Request
+    failures: int = 0
+    waits: int = 0
+    lost: float = 0.0
+    sent: float | None = None
+    open: bool = False
+
+
+class Delays:
+    """Cases that wait, the one that is due first in front."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Case]] = []
+        self._turns = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def due(self) -> float:
+        """When the first one is due; infinity when none waits."""
+        return self._heap[0][0] if self._heap else math.inf
+
+    def add(self, case: Case, now: float, after: float, latest: float) -> None:
+        """Have a case wait, the longer the more often it failed.
+
+        Args:
+            case: Whose attempt failed.
+            now: The present.
+            after: Seconds to wait at least.
+            latest: When it is due at the latest.
+        """
+        case.waits += 1
+        grown = min(FIRST_WAIT * 2.0 ** min(case.waits - 1, 20), LONGEST_GROWN)
+        # apart from each other, so that what failed together does not come back together
+        due = now + max(after, grown * random.uniform(0.75, 1.25))
+        heapq.heappush(self._heap, (min(due, latest), next(self._turns), case))
+
+    def pop(self, now: float) -> Case | None:
+        """The one that is due first; None when none is due yet."""
+        return heapq.heappop(self._heap)[2] if self.due <= now else None
+
+    def hasten(self, now: float) -> None:
+        """Make all due now, in their order: what they waited for has come."""
+        self._heap = [(min(due, now), turn, case) for due, turn, case in self._heap]
+        heapq.heapify(self._heap)

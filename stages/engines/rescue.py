@@ -1,0 +1,66 @@
+"""Answers that the store cannot take, written where there may still be room."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stages.core.errors import UserError
+from stages.engines.request import Answers
+from stages.engines.shards import export
+from stages.engines.store import Store
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """Where answers went that the store did not take.
+
+    Args:
+        path: Of the file; None when it could not be written.
+        count: Answers that are in it, or are lost.
+        reason: Why they are lost.
+    """
+
+    path: Path | None
+    count: int
+    reason: str = ""
+
+    def told(self, error: UserError) -> UserError:
+        """The error of the store, which says what became of the answers."""
+        if self.path:
+            more = (
+                f"{self.count} more answers are in {self.path}: take them in with "
+                f"`make store IMPORT={self.path}` before anything is asked again"
+            )
+        else:
+            more = (
+                f"{self.count} more answers are lost, as {tempfile.gettempdir()} cannot be "
+                f"written either ({self.reason})"
+            )
+        first, *rest = error.problems
+        return UserError([replace(first, hint=f"{first.hint}; {more}"), *rest])
+
+
+def rescue(store: Store, answers: Answers) -> Rescued:
+    """Write what the store does not hold into the system's folder for temporary files.
+
+    The file is one that ``make store IMPORT=…`` takes; only the user's account can read it.
+    """
+    with suppress(UserError):
+        held = store.get_many([request for request, _ in answers])
+        answers = [pair for pair, completion in zip(answers, held, strict=True) if not completion]
+    if not answers:
+        return Rescued(None, 0)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="tutelage-"))
+        path = folder / "answers.jsonl"
+        # a store of their own, so that the lines are those of any exported store
+        with tempfile.TemporaryDirectory(dir=folder) as beside, Store(Path(beside) / "s") as copy:
+            copy.put_many(answers)
+            export(copy, path, None, "")
+    except (OSError, UserError) as error:
+        told = error.problems[0].message if isinstance(error, UserError) else error.strerror
+        return Rescued(None, len(answers), told or type(error).__name__)
+    return Rescued(path, len(answers))

@@ -1,0 +1,125 @@
+"""One strategy on one row: its calls, each built on the reply to the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import TemplateError
+
+from stages.engines.ask import request
+from stages.engines.request import Completion, Engine, Job, Message, Request
+from stages.spec.render import render_text
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who is asked, and how.
+
+    Args:
+        engine: Teacher or student.
+        suite: For the notes on each request.
+        later: ``calls.json`` of the suite.
+        values: Sampling values that alter the output.
+        ceiling: A limit on every call's reply, in tokens, beside the strategy's own.
+    """
+
+    engine: Engine
+    suite: str
+    later: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    ceiling: int | None = None
+
+    def chain(self, row: Mapping[str, Any], strategy: str, sample: int = 0) -> Job[Record]:
+        """Ask call after call; makes one rationale with every reply beside it.
+
+        A reply that was cut short, or that is none, ends the chain: nothing good can be built on
+        it, and each further call would be paid for.
+        """
+        prompt = row["prompts"][strategy]
+        calls = self.later["calls"].get(strategy) or [{"max_tokens": prompt["max_tokens"]}]
+        messages: list[Message] = prompt["messages"]
+        asked: list[tuple[Request, Completion, str]] = []
+        failed = ""
+        for index, call in enumerate(calls):
+            if index:
+                try:
+                    messages = self._next(call, messages, asked[-1][1], row)
+                except TemplateError as error:  # a reply can bring a template to its bounds
+                    failed = f"call {index + 1} cannot be written after this reply: {error}"
+                    break
+            item = self._request(messages, call["max_tokens"], row, strategy, sample)
+            done = yield item
+            asked.append((item, done, call.get("gives", "rationale")))
+            if done.error or done.finish_reason in ("length", "content_filter"):
+                break
+        return {
+            "id": row["id"],
+            "task": row["task"],
+            "strategy": strategy,
+            "sample": sample,
+            **_joined(asked, row["variables"]["answer_marker"], failed),
+        }
+
+    def _request(
+        self, messages: Sequence[Message], limit: int, row: Mapping[str, Any], strategy: str,
+        sample: int,
+    ) -> Request:  # fmt: skip
+        about = f"{self.suite}/{row['task']}/{strategy}"
+        most = min(limit, self.ceiling or limit)
+        return request(
+            self.engine, messages, most, sample=sample, about=about, row=row["id"], **self.values
+        )
+
+    def _next(
+        self,
+        call: Mapping[str, Any],
+        before: Sequence[Message],
+        reply: Completion,
+        row: Mapping[str, Any],
+    ) -> list[Message]:
+        exemplars = self.later["exemplars"].get(row["task"], [])
+        values = {**row["variables"], "exemplars": exemplars, "reply": reply.text}
+        user = {"role": "user", "content": render_text(call["user"], values)}
+        if call["continues"]:
+            return [*before, {"role": "assistant", "content": reply.text}, user]
+        if call["system"]:
+            return [{"role": "system", "content": render_text(call["system"], values)}, user]
+        return [user]
+
+
+def _joined(asked: Sequence[tuple[Request, Completion, str]], marker: str, failed: str) -> Record:
+    """The chain as one completion, and each call as the store holds it."""
+    _, last, _ = asked[-1]
+    parts = [done.text for _, done, gives in asked if gives == "rationale"]
+    if asked[-1][2] == "answer":
+        parts.append(f"{marker} {last.text.strip()}")
+    text = parts[0] if len(parts) == 1 else "\n".join(part.strip() for part in parts)
+    return {
+        "completion": text,
+        "finish_reason": last.finish_reason,
+        "completion_tokens": sum(done.completion_tokens for _, done, _ in asked),
+        "error": failed or last.error,
+        "calls": [_call(item, done, text) for item, done, _ in asked],
+    }
+
+
+def _call(item: Request, done: Completion, text: str) -> Record:
+    made: Record = {
+        "key": item.key,
+        "max_tokens": item.max_tokens,
+        "finish_reason": done.finish_reason,
+        "prompt_tokens": done.prompt_tokens,
+        "completion_tokens": done.completion_tokens,
+        "error": done.error,
+    }
+    if done.text != text:
+        made["text"] = done.text
+    if done.reasoning:
+        made["reasoning"] = done.reasoning
+    if done.logprobs:
+        made |= {"logprobs": done.logprobs, "top_logprobs": item.top_logprobs}
+    return made
