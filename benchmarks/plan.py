@@ -18,11 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.engines.request import Completion, Job
+from stages.engines.request import Completion, Request
 from stages.engines.store import Store
 from stages.teaching.chain import Asking
 from stages.teaching.plan import survey
-from stages.teaching.rationales import jobs
 
 WORDS = "A shelf holds rows of jars and some of them are sold before noon so how many are left "
 ABOUT = "arithmetic/sums/step_by_step"
@@ -32,8 +31,8 @@ class Teacher:
     endpoint, model = "https://api.example.com/v1", "teacher"
 
 
-def wanted(rows: int, samples: int) -> Iterator[Job[Any]]:
-    """The jobs of so many rows; 100 words a prompt."""
+def wanted(rows: int, samples: int) -> Iterator[Request]:
+    """The requests of so many rows; 100 words a prompt."""
     prompt = {"role": "system", "content": "Think step by step. " + WORDS}
     made = (
         {
@@ -50,7 +49,7 @@ def wanted(rows: int, samples: int) -> Iterator[Job[Any]]:
         for number in range(rows)
     )
     asking = Asking(Teacher(), "arithmetic", {"calls": {}, "exemplars": {}}, {"temperature": 0.7})  # type: ignore[arg-type]
-    return jobs(made, {"sums": {}}, {"sums": ["step_by_step"]}, {"samples": samples}, asking)
+    return (r for row in made for r in asking.first(row, "step_by_step", samples))
 
 
 def fill(path: Path, rows: int, samples: int) -> float:
@@ -59,8 +58,8 @@ def fill(path: Path, rows: int, samples: int) -> float:
     with Store(path) as store:
         store.db.execute("PRAGMA synchronous = OFF")  # the filling is not what is measured
         batch = []
-        for job in wanted(rows, samples):
-            batch.append((next(job), Completion(WORDS * 5, "stop", 130, 110, seconds=2.0)))
+        for request in wanted(rows, samples):
+            batch.append((request, Completion(WORDS * 5, "stop", 130, 110, seconds=2.0)))
             if len(batch) == 5000:
                 store.put_many(batch)
                 batch.clear()

@@ -21,7 +21,7 @@ from stages.engines.request import Request
 from stages.engines.store import Store, default_path
 from stages.spec.project import Project
 from stages.teaching.chain import Asking
-from stages.teaching.rationales import jobs, wanted
+from stages.teaching.rationales import wanted
 
 FOLDERS = ("params.yaml", "specs", "templates")
 SHOWN = 3
@@ -88,7 +88,12 @@ def _asked(top: Path, project: Project, rows: Rows) -> list[Request]:
         asking = Asking(engine, suite, later, sampling(params.teacher))
         train = asked_rows(project, rows, suite, "train")
         # later calls depend on replies, so that the first ones stand for them
-        made += [next(job) for job in jobs(train, tasks, strategies, params.teach, asking)]
+        made += [
+            request
+            for row in train
+            for strategy in strategies[row["task"]]
+            for request in asking.first(row, strategy, params.samples)
+        ]
     return made
 
 

@@ -19,6 +19,7 @@ from stages.compiler.check import Rows, checked
 from stages.core.console import clock, entry, root, say
 from stages.core.jsonl import read_json
 from stages.engines.ask import base_urls, sampling, teacher_engine
+from stages.engines.batch_run import Batching
 from stages.engines.prices import Price, price_of
 from stages.engines.store import Store, default_path
 from stages.spec.project import Project
@@ -45,6 +46,10 @@ def main() -> None:
     if teacher["engine"] == "openai":
         urls = base_urls(teacher)
         servers, price = len(urls), price_of(teacher["model"], urls, runtime.get("price"))
+        batch = runtime.get("batch")
+        if price and batch is not None:
+            share = Batching(**batch).factor
+            price = Price(price.prompt * share, price.completion * share, price.source)
     with Store(default_path()) as store:
         lines = plan(top, project, rows, store)
         spent = store.spent()
@@ -75,10 +80,14 @@ def plan(
         for name, task in tasks.items():
             train = [r for r in asked_rows(project, rows, suite, "train") if r["task"] == name]
             for strategy in wanted(task, selected.get(name)):
-                asked = jobs(train, tasks, {name: [strategy]}, params.teach, asking)
                 calls = len(later["calls"].get(strategy, [None]))
                 early = params.teach.get("enough") or params.teach.get("give_up")
                 most = calls * (params.samples if early else 1)
+                asked: Any = jobs(train, tasks, {name: [strategy]}, params.teach, asking)
+                if most == 1:
+                    asked = (
+                        r for row in train for r in asking.first(row, strategy, params.samples)
+                    )
                 line = survey(f"{suite}/{name}/{strategy}", asked, most, store)
                 because = "a run trains on it"
                 if strategy not in task["fixed"]:

@@ -20,7 +20,7 @@ FLOW = ("concurrency", "timeout", "retries", "outage", "requests_per_minute", "t
 
 def request(engine: Engine, messages: Sequence[Message], max_tokens: int, **values: Any) -> Request:
     """A request to this engine; greedy unless `values` (temperature, top_p) say otherwise."""
-    pairs = tuple((message["role"], message["content"]) for message in messages)
+    pairs = tuple([(message["role"], message["content"]) for message in messages])
     return Request(engine.endpoint, engine.model, pairs, max_tokens, **values)
 
 
@@ -55,9 +55,13 @@ def teacher_engine(
     if store is not None:
         price = price_of(teacher["model"], urls, runtime.get("price"))
         purse = Purse(store, price, runtime.get("max_usd"))
-    return OpenAIEngine(
-        teacher["model"], urls, teacher.get("key_env", ""), teacher.get("identity"), flow, purse
-    )
+    named = teacher["model"], urls, teacher.get("key_env", ""), teacher.get("identity")
+    if runtime.get("batch") is not None:
+        from stages.engines.batch import BatchEngine
+        from stages.engines.batch_run import Batching
+
+        return BatchEngine(*named, flow, purse, Batching(**runtime["batch"]))
+    return OpenAIEngine(*named, flow, purse)
 
 
 def base_urls(teacher: Mapping[str, Any]) -> list[str]:

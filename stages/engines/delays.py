@@ -21,9 +21,10 @@ class Case:
     Args:
         request: What is asked.
         failures: Attempts that failed while the server did not.
-        waits: Attempts that failed at all.
+        waits: Attempts that failed with no word about when to come back.
         lost: USD of attempts that no answer came of.
         sent: When the attempt under way began; None before, and while none is.
+        window: Of the server, when that attempt began.
         open: Whether the budget still holds money for an attempt.
     """
 
@@ -32,6 +33,7 @@ class Case:
     waits: int = 0
     lost: float = 0.0
     sent: float | None = None
+    window: float = 0.0
     open: bool = False
 
 
@@ -51,19 +53,22 @@ class Delays:
         return self._heap[0][0] if self._heap else math.inf
 
     def add(self, case: Case, now: float, after: float, latest: float) -> None:
-        """Have a case wait, the longer the more often it failed.
+        """Have a case wait.
 
         Args:
             case: Whose attempt failed.
             now: The present.
-            after: Seconds to wait at least.
+            after: Seconds that the server asked for; 0 when it did not say, which makes a case
+                wait the longer the more often that happens.
             latest: When it is due at the latest.
         """
-        case.waits += 1
-        grown = min(FIRST_WAIT * 2.0 ** min(case.waits - 1, 20), LONGEST_GROWN)
-        # apart from each other, so that what failed together does not come back together
-        due = now + max(after, grown * random.uniform(0.75, 1.25))
-        heapq.heappush(self._heap, (min(due, latest), next(self._turns), case))
+        wait = after
+        if not after:
+            grown = min(FIRST_WAIT * 2.0 ** min(case.waits, 20), LONGEST_GROWN)
+            # apart from each other, so that what failed together does not come back together
+            wait = grown * random.uniform(0.75, 1.25)
+            case.waits += 1
+        heapq.heappush(self._heap, (min(now + wait, latest), next(self._turns), case))
 
     def pop(self, now: float) -> Case | None:
         """The one that is due first; None when none is due yet."""

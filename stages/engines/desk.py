@@ -44,10 +44,10 @@ class StoreDesk:
     def peek(self) -> Request | None:
         """See `Desk.peek`."""
         while not self._ready:
-            batch = [(job, next(job)) for job in islice(self._jobs, CHUNK)]
+            batch = list(islice(self._jobs, CHUNK))
             if not batch:
                 return None
-            self._advance(batch)
+            self._advance([pair for job in batch for pair in self._on(job, None)])
         return self._ready[0]
 
     def next(self) -> Request | None:
@@ -62,13 +62,16 @@ class StoreDesk:
 
     def deliver(self, answers: Answers) -> None:
         """See `Desk.deliver`."""
+        before = self._store.db.total_changes
         self._store.put_many(answers)
+        # an answer that came in beside this process stays, and is what a replay will find
+        all_new = self._store.db.total_changes - before == len(answers)
         going: Waiting = []
         for request, completion in answers:
             for job, wanted in self._waiting.pop(request.key, []):
                 # one key may be wanted under several limits
-                if serves(request.max_tokens, completion, wanted):
-                    going += self._send(job, completion)
+                if all_new and _answers(request, completion, wanted):
+                    going += self._on(job, completion)
                 else:
                     going.append((job, wanted))
         self._advance(going)
@@ -86,7 +89,7 @@ class StoreDesk:
             for (job, request), completion in zip(going, found, strict=True):
                 if completion is not None:
                     self.held += 1
-                    further += self._send(job, completion)
+                    further += self._on(job, completion)
                 elif request.key in self._waiting:
                     self._waiting[request.key].append((job, request))
                 else:
@@ -94,12 +97,17 @@ class StoreDesk:
                     self._ready.append(request)
             going = further
 
-    def _send(self, job: Job[Any], completion: Completion) -> Waiting:
+    def _on(self, job: Job[Any], completion: Completion | None) -> Waiting:
         try:
-            return [(job, job.send(completion))]
+            return [(job, next(job) if completion is None else job.send(completion))]
         except StopIteration:
             self.done += 1
             return []
+
+
+def _answers(asked: Request, completion: Completion, wanted: Request) -> bool:
+    enough = wanted.top_logprobs <= asked.top_logprobs or completion.error
+    return bool(enough) and serves(asked.max_tokens, completion, wanted)
 
 
 def replay(jobs: Iterable[Job[Any]], store: Store) -> Iterator[Any]:
@@ -111,7 +119,12 @@ def replay(jobs: Iterable[Job[Any]], store: Store) -> Iterator[Any]:
     source = iter(jobs)
     while batch := list(islice(source, CHUNK)):
         made: list[Any] = [None] * len(batch)
-        going = [(place, job, next(job)) for place, job in enumerate(batch)]
+        going = []
+        for place, job in enumerate(batch):
+            try:
+                going.append((place, job, next(job)))
+            except StopIteration as stop:
+                made[place] = stop.value
         while going:
             further = []
             found = store.get_many([request for _, _, request in going])

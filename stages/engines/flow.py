@@ -14,11 +14,13 @@ from statistics import median
 
 START = 8
 """Requests in flight until the first answers have shown the pace of a server that is not loaded."""
-SHRINK = 0.7  # what a slow server is left with
+SHRINK = 0.5  # what a slow server is left with, to find out whether it is the load
+LEAST = 4
+"""What it is left with in any case; where it is slow all the same, the load is not why."""
 SLOW = 2.0
 """So many times the usual pace is slow."""
-_WORTH = 0.8  # share of the best rate seen that a slow server has to reach for its load to be right
-_DRIFT = 0.1  # of the way that the usual pace follows a slower one, as not all of it is our doing
+_WORTH = 0.5  # share of the best rate seen; a slow server that reaches it is not overloaded
+_DRIFT = 1.02  # the best that was seen is forgotten by 2 % a round, as requests change
 _ROUND = 16  # replies that say something, at least
 _ROUNDS = 32  # of answers to a full window, in which it grows from nothing to its ceiling
 BREAK = 5
@@ -50,19 +52,21 @@ class Server:
     down_since: float | None = None
     limit: float = field(init=False)
     _known: bool = False
-    _starting: bool = True
+    _threshold: float = field(init=False)
     _cut: float = 0.0
     _before: float = 0.0
     _needed: float = field(init=False)
-    _paces: list[float] = field(default_factory=list)
+    _paces: list[tuple[float, float]] = field(default_factory=list)
     _usual: float = 0.0
     _best: float = 0.0
+    _retreat: float = 0.0
     _failing: set[str] = field(default_factory=set)
     _share: float = 0.0
     _pause: float = 0.0
 
     def __post_init__(self) -> None:
         self.limit = self._needed = float(min(START, max(self.ceiling // 2, 1)))
+        self._threshold = float(self.ceiling)
 
     @property
     def down(self) -> bool:
@@ -76,33 +80,33 @@ class Server:
         limit = 1.0 if self.down else self.limit
         return (int(limit) - self.in_flight) / limit
 
-    def replied(self) -> bool:
-        """A reply shows that the server works. Returns whether the breaker was open until now."""
-        back, self.down_since, self._pause = self.down, None, 0.0
+    def replied(self) -> None:
+        """A reply of any use shows that the server works."""
+        self.down_since, self._pause = None, 0.0
         self._failing.clear()
-        return back
 
-    def answered(self, sent: float, now: float, tokens: int) -> bool:
+    def answered(self, sent: float, now: float, tokens: int, window: float) -> None:
         """An answer came.
 
         Args:
             sent: When the attempt began.
             now: The present.
             tokens: How long the answer is.
-
-        Returns:
-            Whether the breaker was open until now.
+            window: `limit` when the attempt began.
         """
+        self.replied()
         self._share -= self._share / max(_ROUND, self.limit)
         if sent >= self._cut:
             # a long answer takes longer, and says nothing of the server
-            self._paces.append((now - sent) / (tokens + 32))
-            if self._known and self.in_flight >= 0.8 * int(self.limit):
-                step = 1.0 if self._starting else max(1.0, self.ceiling / _ROUNDS) / self.limit
+            self._paces.append(((now - sent) / (tokens + 32), window))
+            searching = self._retreat or not self._known
+            if not searching and self.in_flight >= 0.8 * int(self.limit):
+                step = max(1.0, self.ceiling / _ROUNDS) / self.limit
+                if self.limit < self._threshold:
+                    step = 1.0
                 self.limit = min(self.limit + step, float(self.ceiling))
             if len(self._paces) >= self._needed:
                 self._judge(now)
-        return self.replied()
 
     def troubled(self, key: str, sent: float, now: float, after: float) -> bool:
         """An attempt failed by the server's fault.
@@ -129,31 +133,39 @@ class Server:
                 self._pause = min(self._pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
                 self.paused = now + self._pause * random.uniform(0.75, 1.25)
                 self.limit, self._share = max(1.0, self.ceiling / 8), 0.0
-                self._starting = True
         return self.down
 
     def _judge(self, now: float) -> None:
-        pace = max(median(self._paces), 1e-9)
-        rate = self.in_flight / pace
+        pace = max(median(pace for pace, _ in self._paces), 1e-9)
+        rate = median(window for _, window in self._paces) / pace
         if not self._known:
             self._known, self._usual = True, pace
-            if self._starting:
+            if self._threshold == self.ceiling:
                 # half of what the user allows, as a server that is asked for all at once may choke
-                self._cut, self.limit = now, max(self.limit, self.ceiling / 2)
-                self._before = self.limit
+                self._widen(now, self.ceiling / 2)
         elif pace > SLOW * self._usual and rate < _WORTH * self._best:
-            self._shrink(now, now, SHRINK)
-        self._usual = min(pace, self._usual + _DRIFT * (pace - self._usual))
-        self._best = max(rate, self._best)
+            self._retreat = self._retreat or self.limit
+            if self.limit > LEAST:
+                self._shrink(now, now, max(SHRINK, LEAST / self.limit))
+                return
+            self._usual = pace
+            self._best = 0.0
+            self._widen(now, self._retreat)
+        self._retreat = 0.0
+        self._usual = min(pace, self._usual * _DRIFT)
+        self._best = max(rate, self._best / _DRIFT)
         self._new_round()
+
+    def _widen(self, now: float, limit: float) -> None:
+        self._cut, self.limit = now, max(self.limit, limit)
+        self._before, self._threshold = self.limit, max(self.limit, self._threshold)
 
     def _shrink(self, sent: float, now: float, factor: float) -> None:
         if sent >= self._cut:
             # what was sent before this fares as it did under the window before
             self._cut, self._before = now, self.limit
             self._new_round()
-        self._starting = False
-        self.limit = max(1.0, min(self.limit, self._before * factor))
+        self.limit = self._threshold = max(1.0, min(self.limit, self._before * factor))
 
     def _new_round(self) -> None:
         self._paces.clear()

@@ -1,35 +1,30 @@
 """Chat and plain completions from servers that speak OpenAI's protocol, over HTTP.
 
-The key is read from the environment when it is first needed, sent in a header, and struck out of
-whatever a server says. The connections only carry the calls: retries, flow and the reading of
-replies are the package's own.
+The key is read from the environment when it is first needed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from stages.core.errors import UserError, user_error
 from stages.engines.budget import Budget
 from stages.engines.buying import buying
+from stages.engines.calling import connected
 from stages.engines.flow import Server
 from stages.engines.limits import Limits
-from stages.engines.pool import Ask, Pool
+from stages.engines.outbox import Outbox
+from stages.engines.outcomes import Outcomes
+from stages.engines.pool import Pool
 from stages.engines.prices import on_this_machine
-from stages.engines.reply import Again, clean, judge, read
-from stages.engines.request import Completion, Desk, Request
+from stages.engines.request import Desk, Request
+from stages.engines.rescue import rescue
+from stages.engines.store import Store
 from stages.engines.terms import Flow, Purse
-from stages.engines.wire import PATHS, body, cause, said
-
-if TYPE_CHECKING:
-    import aiohttp
 
 
 class OpenAIEngine:
@@ -74,6 +69,7 @@ class OpenAIEngine:
         self.flow = flow or Flow()
         self.purse = purse
         self.local = all(on_this_machine(url) for url in self.base_urls)
+        self._servers = [Server(url, self.flow.concurrency) for url in self.base_urls]
 
     def serve(self, desk: Desk) -> None:
         """Answer what the desk hands out; see `Streamed.serve`.
@@ -100,28 +96,20 @@ class OpenAIEngine:
         first = desk.peek()
         if first is None:
             return
-        budget = self._budget(purse, first)
-        name = f"in flight {uuid.uuid4().hex}"
-        set_aside = 0.0
-
-        def lose(usd: float, reason: str) -> None:
-            if usd:
-                purse.store.lose(uuid.uuid4().hex, self.endpoint, self.model, usd, reason)
-
-        def reserve(usd: float) -> None:
-            nonlocal set_aside
-            if usd != set_aside:
-                set_aside = usd
-                purse.store.lose(name, self.endpoint, self.model, usd, "a run that was killed")
-
-        servers = [Server(url, self.flow.concurrency) for url in self.base_urls]
-        limits = Limits(self.flow.requests_per_minute, self.flow.tokens_per_minute)
-        pool = Pool(
-            desk, servers, budget, self.flow.retries, self.flow.outage,
-            limits.admit, lose, reserve,
-        )  # fmt: skip
-        pool.run(lambda: self._connected(key))
-        self._tell(pool)
+        budget, flow = self._budget(purse, first), self.flow
+        # what was learnt of a server holds for the next run, unless it failed
+        self._servers = servers = [
+            Server(server.url, server.ceiling) if server.down else server
+            for server in self._servers
+        ]
+        ledger = _Ledger(purse.store, self.endpoint, self.model)
+        outbox = Outbox(desk, budget, ledger, partial(rescue, purse.store))
+        outcomes = Outcomes(desk, outbox, servers, budget, flow.retries, flow.outage)
+        limits = Limits(flow.requests_per_minute, flow.tokens_per_minute)
+        sender = f"the key in {self.key_env}" if key else "a call without a key"
+        pool = Pool(desk, outbox, outcomes, servers, budget, limits)
+        pool.run(lambda: connected(self.base_urls, flow, key, sender, self.local))
+        self._tell(outcomes, outbox.delivered)
 
     def key(self) -> str:
         """The key from the environment; empty where none is needed. Raises `UserError` E604."""
@@ -158,65 +146,33 @@ class OpenAIEngine:
             )  # fmt: skip
         return budget
 
-    def _tell(self, pool: Pool) -> None:
+    def _tell(self, outcomes: Outcomes, delivered: int) -> None:
         code = message = cure = ""
-        if pool.halt:
-            code, message, cure = pool.halt.code, str(pool.halt), pool.halt.cure
-        elif pool.given_up:
-            reasons = sorted({reason for _, reason in pool.given_up})
-            times = pool.retries + 1
-            many = "a request" if len(pool.given_up) == 1 else f"{len(pool.given_up)} requests"
+        if outcomes.halt:
+            code, message, cure = outcomes.halt.code, str(outcomes.halt), outcomes.halt.cure
+        elif count := outcomes.given_up:
+            many = "a request" if count == 1 else f"{count} requests"
+            times = self.flow.retries + 1
             code, cure = "E606", "see to the server or wait"
-            message = f"{many} failed in {times} attempt{'s' if times > 1 else ''} ({reasons[0]})"
+            message = (
+                f"{many} failed in {times} attempt{'s' if times > 1 else ''} ({outcomes.reason})"
+            )
         if code:
             raise user_error(
                 ", ".join(self.base_urls), code, message,
-                f"{pool.delivered} answers were stored: {cure} and run `dvc repro` again to go on",
+                f"{delivered} answers were stored: {cure} and run `dvc repro` again to go on",
             )  # fmt: skip
 
-    @asynccontextmanager
-    async def _connected(self, key: str) -> AsyncIterator[Ask]:
-        import aiohttp
 
-        headers = {"Content-Type": "application/json"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        total = self.flow.concurrency * len(self.base_urls)
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=total, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=self.flow.timeout),
-            headers=headers,
-            # a proxy from the environment cannot reach a server on this machine
-            trust_env=not self.local,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        ) as session:
+class _Ledger:
+    """See `stages.engines.outbox.Ledger`."""
 
-            async def ask(server: Server, request: Request) -> Completion:
-                return await self._ask(session, server.url, request, key)
+    def __init__(self, store: Store, endpoint: str, model: str) -> None:
+        self._store, self._of = store, (endpoint, model)
+        self._name = f"in flight {uuid.uuid4().hex}"
 
-            yield ask
+    def lose(self, usd: float) -> None:
+        self._store.lose(uuid.uuid4().hex, *self._of, usd, "attempts that no answer came of")
 
-    async def _ask(
-        self, session: aiohttp.ClientSession, url: str, request: Request, key: str
-    ) -> Completion:
-        import aiohttp
-
-        # escaped, so that lone surrogates can be sent
-        content = json.dumps(body(request, self.flow.limit_name)).encode()
-        try:
-            async with session.post(
-                url + PATHS[request.api], data=content, allow_redirects=False
-            ) as reply:
-                raw, status, headers = await reply.read(), reply.status, reply.headers
-                phrase = reply.reason or ""
-        except asyncio.TimeoutError:
-            reason = f"no answer within {self.flow.timeout:g} s"
-            raise Again(reason, billed=True) from None
-        except aiohttp.ClientConnectorError as error:
-            raise Again(clean(cause(error), key)) from None
-        except aiohttp.ClientError as error:
-            raise Again(clean(cause(error), key), billed=True) from None
-        if status == 200:
-            return read(raw, key)
-        sender = f"the key in {self.key_env}" if key else "a call without a key"
-        raise judge(status, said(raw) or phrase, headers, self.model, sender, key)
+    def keep(self, usd: float) -> None:
+        self._store.lose(self._name, *self._of, usd, "a run that was killed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from stages.core.console import say
@@ -63,9 +64,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def put(self, *answers: tuple[Request, Completion]) -> None:
-        """Have answers made durable soon."""
-        self._answers += answers
+    def put(self, request: Request, completion: Completion) -> None:
+        """Have an answer made durable soon."""
+        self._answers.append((request, completion))
 
     def due(self, in_flight: int) -> float:
         """When the next commit is due, in monotonic seconds; infinity while there is nothing."""
@@ -121,12 +122,13 @@ class Outbox:
         except Exception as failure:
             error = error or failure
             rescued = self._rescue(self._answers)
-            if isinstance(error, UserError):
-                error = rescued.told(error) if rescued.count else error
-            elif rescued.count:
-                say(f"  {rescued.told(_unknown(failure))}")
             if rescued.path or not rescued.count:
                 self._booked += sum(completion.usd for _, completion in self._answers)
+            if rescued.count and isinstance(error, UserError):
+                first, *rest = error.problems
+                error = UserError([replace(first, hint=f"{first.hint}; {rescued}"), *rest])
+            elif rescued.count:
+                say(f"  {rescued}")
         try:
             lost = self._owed()
             if lost > _NOTHING:

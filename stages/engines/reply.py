@@ -201,10 +201,12 @@ def clean(text: str, key: str) -> str:
 def _usage(usage: Any) -> tuple[int, int]:
     counts = usage if isinstance(usage, dict) else {}
     prompt, spent = counts.get("prompt_tokens"), counts.get("completion_tokens")
-    return (
-        prompt if isinstance(prompt, int) else 0,
-        spent if isinstance(spent, int) else 0,
-    )
+    return _count(prompt), _count(spent)
+
+
+def _count(stated: Any) -> int:
+    """A number of tokens that a server states; 0 when it is none."""
+    return stated if isinstance(stated, int) and 0 <= stated < 1 << 53 else 0
 
 
 def _disguised(character: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Protocol, TypeVar
 
 from stages.core.jsonl import canonical, digest
@@ -73,19 +74,15 @@ class Request:
         Without the limit in it, raising the limit re-asks only the answers that were cut short;
         without the log-probabilities, an answer that has them serves whoever needs none.
         """
-        # the digest of `identity`, put together from parts: samples of a row share their messages
+        # the digest of `identity`, put together from parts that requests share
         texts = _messages(self.messages)
         if not texts.isascii():
             return digest(self.identity())
-        parts = (
-            '{"api":' + _text(self.api) + "," if self.api != "chat" else "{",
-            f'"endpoint":{_text(self.endpoint)},',
-            f'"extra":{self.extra},' if self.extra else "",
-            f'"messages":{texts},"model":{_text(self.model)},"sample":{self.sample},',
-            f'"temperature":{float(self.temperature) + 0.0!r},',
-            f'"top_p":{float(self.top_p) + 0.0!r}}}',
+        head, middle, tail = _around(
+            self.api, self.endpoint, self.extra, self.model, self.temperature, self.top_p
         )
-        return hashlib.sha256("".join(parts).encode()).hexdigest()
+        whole = f"{head}{texts}{middle}{self.sample}{tail}"
+        return hashlib.sha256(whole.encode()).hexdigest()
 
     @cached_property
     def prompt(self) -> str:
@@ -96,6 +93,13 @@ class Request:
     def system(self) -> str:
         """Hex digest of the system messages, 16 digits."""
         return _short([pair for pair in self.messages if pair[0] == "system"])
+
+    def again(self, sample: int) -> Request:
+        """The same request for another sample; a plan makes a million of them."""
+        other = object.__new__(Request)
+        other.__dict__.update(self.__dict__, sample=sample)
+        other.__dict__.pop("key", None)
+        return other
 
     def chat(self) -> list[Message]:
         """The messages as chat templates and servers take them."""
@@ -108,12 +112,23 @@ class Request:
 
 @lru_cache(maxsize=4)
 def _messages(messages: tuple[tuple[str, str], ...]) -> str:
-    return canonical(messages)
+    # as `canonical`, in a third of the time
+    pairs = [f"[{encode_basestring(role)},{encode_basestring(text)}]" for role, text in messages]
+    return f"[{','.join(pairs)}]"
 
 
 @lru_cache(maxsize=16)
-def _text(value: str) -> str:
-    return canonical(value)
+def _around(
+    api: str, endpoint: str, extra: str, model: str, temperature: float, top_p: float
+) -> tuple[str, str, str]:
+    """What stands before the messages, between them and the sample, and behind it."""
+    first = f'"api":{canonical(api)},' if api != "chat" else ""
+    further = f'"extra":{extra},' if extra else ""
+    return (
+        f'{{{first}"endpoint":{canonical(endpoint)},{further}"messages":',
+        f',"model":{canonical(model)},"sample":',
+        f',"temperature":{float(temperature) + 0.0!r},"top_p":{float(top_p) + 0.0!r}}}',
+    )
 
 
 def _short(messages: Sequence[tuple[str, str]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.errors import UserError
@@ -27,20 +27,16 @@ class Rescued:
     count: int
     reason: str = ""
 
-    def told(self, error: UserError) -> UserError:
-        """The error of the store, which says what became of the answers."""
+    def __str__(self) -> str:
         if self.path:
-            more = (
+            return (
                 f"{self.count} more answers are in {self.path}: take them in with "
                 f"`make store IMPORT={self.path}` before anything is asked again"
             )
-        else:
-            more = (
-                f"{self.count} more answers are lost, as {tempfile.gettempdir()} cannot be "
-                f"written either ({self.reason})"
-            )
-        first, *rest = error.problems
-        return UserError([replace(first, hint=f"{first.hint}; {more}"), *rest])
+        return (
+            f"{self.count} more answers are lost, as {tempfile.gettempdir()} cannot be written "
+            f"either ({self.reason})"
+        )
 
 
 def rescue(store: Store, answers: Answers) -> Rescued:

@@ -37,6 +37,9 @@ CREATE TABLE completions (
     PRIMARY KEY (key, max_tokens, top_logprobs)
 )
 """,
+    # all that a plan reads of an answer, so that it reads no pages of texts
+    "CREATE INDEX held ON completions "
+    "(key, max_tokens, top_logprobs, finish_reason, completion_tokens, error)",
     "CREATE INDEX by_prompt ON completions (prompt)",
     "CREATE INDEX by_row ON completions (about, row)",
     # money that no answer came of: lost attempts, answers bought twice, what a killed run left

@@ -6,11 +6,17 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from stages.engines.reply import Again
 from stages.engines.request import Request
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 """Under the base URL, by `Request.api`."""
+
+
+class Unreached(Again):
+    """No connection came about, so nothing was sent, and no request is to blame."""
 
 
 def body(request: Request, limit_name: str = "max_tokens") -> dict[str, Any]:
@@ -50,3 +56,14 @@ def cause(error: Exception) -> str:
     """What the operating system says of a failed connection."""
     number = getattr(getattr(error, "os_error", None), "errno", None)
     return os.strerror(number) if number and number > 0 else str(error) or type(error).__name__
+
+
+def place(location: str) -> str:
+    """Where a redirect leads, without what may hold a secret: a login, a query, a fragment."""
+    try:
+        parts = urlsplit(location)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    origin = f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+    return origin + parts.path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,16 @@ class Asking:
             "sample": sample,
             **_joined(asked, row["variables"]["answer_marker"], failed),
         }
+
+    def first(self, row: Mapping[str, Any], strategy: str, samples: int) -> Iterator[Request]:
+        """The first request of each of so many chains; the only one of a strategy of one call."""
+        calls = self.later["calls"].get(strategy)
+        prompt = row["prompts"][strategy]
+        limit = calls[0]["max_tokens"] if calls else prompt["max_tokens"]
+        first = self._request(prompt["messages"], limit, row, strategy, 0)
+        yield first
+        for sample in range(1, samples):
+            yield first.again(sample)
 
     def _request(
         self, messages: Sequence[Message], limit: int, row: Mapping[str, Any], strategy: str,

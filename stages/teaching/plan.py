@@ -79,17 +79,19 @@ def usual(store: Store, endpoint: str, model: str) -> dict[str, Usual]:
     }
 
 
-def survey(about: str, jobs: Iterable[Job[Any]], most: int, store: Store) -> Line:
+def survey(
+    about: str, jobs: Iterable[Job[Any]] | Iterable[Request], most: int, store: Store
+) -> Line:
     """What of the jobs is held and missing.
 
     Args:
         about: ``suite/task/strategy``.
-        jobs: Run as far as the store answers them.
-        most: Requests that one job asks, at most; with 1, no reply decides over another request.
+        jobs: Run as far as the store answers them; or requests, one a job, where `most` is 1.
+        most: Requests that one job asks, at most.
         store: Read.
     """
     line, source = Line(about), iter(jobs)
-    while batch := [(job, next(job)) for job in islice(source, CHUNK)]:
+    while batch := list(islice(source, CHUNK)):
         missing, asked = (_missing if most > 1 else _missing_single)(batch, store)
         line.held += asked
         line.missing += len(missing)
@@ -106,17 +108,14 @@ Missing = list[tuple[Request, int]]
 """Requests that are not held, each with how many its job has asked for by then."""
 
 
-def _missing_single(batch: Sequence[tuple[Job[Any], Request]], store: Store) -> tuple[Missing, int]:
-    requests = [request for _, request in batch]
-    for job, _ in batch:
-        job.close()
-    held = store.holds(requests)
-    return [(r, 1) for r, there in zip(requests, held, strict=True) if not there], sum(held)
+def _missing_single(batch: Sequence[Any], store: Store) -> tuple[Missing, int]:
+    held = store.holds(batch)
+    return [(r, 1) for r, there in zip(batch, held, strict=True) if not there], sum(held)
 
 
-def _missing(batch: Sequence[tuple[Job[Any], Request]], store: Store) -> tuple[Missing, int]:
+def _missing(batch: Sequence[Any], store: Store) -> tuple[Missing, int]:
     missing: Missing = []
-    going, held = [(job, request, 1) for job, request in batch], 0
+    going, held = [(job, next(job), 1) for job in batch], 0
     while going:
         further = []
         found = store.get_many([request for _, request, _ in going])

@@ -6,13 +6,16 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from stages.engines import flow, pool
+from stages.engines import delays, flow
+from stages.engines.store import Store
+from tests.engines.teacher_server import Teacher
 
 
 class Server:
@@ -73,7 +76,19 @@ def server(http: HTTPServer) -> Server:
 
 
 @pytest.fixture
+def teacher() -> Iterator[Teacher]:
+    with Teacher() as teacher:
+        yield teacher
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "s") as store:
+        yield store
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once."""
-    monkeypatch.setattr(pool, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(delays, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(flow, "FIRST_PAUSE", 0.05)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stages.core.errors import UserError
-from stages.engines.recordings import KINDS, SHOWN, Recording, recordings
+from stages.engines.recordings import KINDS, recordings
+from stages.engines.recordings.lines import SHOWN, Recording
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 HINTS = {kind: f"    hint: {hint}" for kind, hint in KINDS.items()}

@@ -72,5 +72,12 @@ def test_notes_and_log_probabilities_are_not() -> None:
     assert (other.prompt, other.system) == (BASE.prompt, BASE.system)
 
 
+def test_another_sample() -> None:
+    assert len(BASE.key) == 64
+    other = replace(BASE, sample=7, about="a/b/c")
+    made = replace(BASE, about="a/b/c").again(7)
+    assert (made, made.key, made.about) == (other, other.key, "a/b/c")
+
+
 def test_a_plain_text_is_all_contents() -> None:
     assert BASE.plain() == "Think.\n\n2+2?"
