@@ -47,6 +47,7 @@ class Teacher:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.leaks = 0  # so many of the next calls are refused with their own headers in the reply
         self.reply: Callable[[dict[str, Any]], tuple[str, str]] = lambda body: (
             f"{RATIONALE} The answer is yes.", "stop",
         )  # fmt: skip
@@ -66,14 +67,18 @@ class Teacher:
                     hang = teacher.gate is not None and len(teacher.asked) > teacher.gate
                 if hang:
                     teacher.open.wait(60)
+                if leak := teacher.leaks > 0:
+                    teacher.leaks -= 1
                 text, finish = teacher.reply(body)
                 reply = {
                     "choices": [{"message": {"content": text}, "finish_reason": finish}],
                     "usage": {"prompt_tokens": 50, "completion_tokens": 12},
                 }
+                if leak:
+                    reply = {"error": {"message": f"Refused: {self.headers['Authorization']}"}}
                 data = json.dumps(reply).encode()
                 try:
-                    self.send_response(200)
+                    self.send_response(400 if leak else 200)
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(data)))
                     self.end_headers()
@@ -117,6 +122,7 @@ class Copy:
 
     def __init__(self, root: Path, student: Path) -> None:
         self.root = root
+        self.said = ""
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -179,6 +185,7 @@ class Copy:
             text=True,
             check=False,
         )
+        self.said += done.stdout + done.stderr
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,3 +258,28 @@ def test_after_a_pull_it_costs_nothing_elsewhere(
         assert "of them from the last output" in done.repro.output
     finally:
         project.root = mine
+
+
+def test_a_key_is_found_nowhere(project: Sums, teacher: Teacher) -> None:
+    key = "sk-planted-0123456789abcdef"
+    project.environment["SUMS_KEY"] = key
+    with edited(project.root / "params.yaml") as params:
+        params["teacher"] |= {"key_env": "SUMS_KEY", "identity": "our leaky sums"}
+        params["runtime"]["concurrency"] = 1
+    teacher.leaks = 3
+    done = repro(project, teacher)
+    lines = (project.root / "build/rationales/sums.jsonl").read_text(encoding="utf-8").splitlines()
+    refused = [json.loads(line)["error"] for line in lines if "Refused" in line]
+    assert refused == ["HTTP 400: Refused: Bearer [key]"] * 3
+    assert done.repro.output in project.said
+    teacher.leaks = 100  # all of them, so that the run ends with the message
+    with edited(project.root / "params.yaml") as params:
+        params["teacher"]["identity"] = "our broken sums"
+    failed = project.run(sys.executable, "-m", "dvc", "repro", "curate@sums", check=False)
+    teacher.leaks = 0
+    assert failed.returncode
+    assert "E605 the server refused each of the first 16 requests" in failed.stdout + failed.stderr
+    assert key not in project.said
+    files = [path for path in project.root.parent.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert [path for path in files if key.encode() in path.read_bytes()] == []

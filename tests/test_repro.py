@@ -44,10 +44,10 @@ def test_each_stage_is_counted_once_and_the_exit_code_is_dvcs(project: Copy, dvc
     assert result.returncode == 1
     assert result.stdout.splitlines() == [
         "'data.dvc' didn't change, skipping",
-        "[1/12] Stage 'student' didn't change, skipping",
-        "[2/12] Running stage 'compile':",
+        "[1/13] Stage 'student' didn't change, skipping",
+        "[2/13] Running stage 'compile':",
         "> python -m stages.compile",
         "compile: 2 tasks",
-        "[3/12] Running stage 'probe@symbolic':",
+        "[3/13] Running stage 'probe@symbolic':",
         "ERROR: failed to reproduce 'probe@symbolic'",
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import yaml
 
 from stages import teacher
 from stages.core.errors import UserError
+from stages.core.jsonl import read_rows, write_json
 from stages.engines.local import folder_digest
-from tests.projects import Copy
+from tests.projects import STEPS, Copy
 
 
 @pytest.fixture
@@ -99,3 +102,56 @@ def test_a_checkpoint_without_its_commit(local: Copy) -> None:
         "    hint: add teacher.revision, the commit whose checkpoint is to teach: a run cannot "
         "wait for its own result"
     )
+
+
+def taught(project: Copy) -> tuple[str, list[dict[str, Any]]]:
+    """What the stage says, and the rationales that it writes."""
+    for stage in ("compile", "teacher"):
+        done = project.run("-m", f"stages.{stage}")
+        assert done.returncode == 0, done.stderr
+    choice = {task: {"strategy": "step_by_step"} for task in ("coin_flip", "last_letter")}
+    write_json(project.root / "build/selected/symbolic.json", choice)
+    done = project.run("-m", "stages.teach", "symbolic")
+    assert done.returncode == 0, done.stderr
+    return done.stdout, list(read_rows(project.root / "build/rationales/symbolic.jsonl"))
+
+
+def test_a_local_model_writes_rationales(local: Copy) -> None:
+    settle(
+        local,
+        teacher={"engine": "local", "model": "student", "temperature": 1.0},
+        teach={"samples": 2},
+    )
+    local.write("specs/strategies/step_by_step.yaml", local.read(STEPS).replace("512", "12"))
+    said, made = taught(local)
+    assert said.splitlines()[-1] == "teach symbolic: 12 rationales, 12 asked for, 0 held"
+    assert [record["sample"] for record in made] == [0, 1] * 6
+    assert len({record["completion"] for record in made}) == 12
+    again, same = taught(local)
+    assert again.splitlines()[-1] == "teach symbolic: 12 rationales, 0 asked for, 12 held"
+    assert same == made
+
+
+def test_recorded_answers_become_rationales(local: Copy) -> None:
+    from stages.compiler.check import checked
+
+    _, rows = checked(local.root)
+    lines = [
+        json.dumps({"question": row.question, "rationale": text, "answer_completion": row.gold})
+        for name in ("coin_flip", "last_letter")
+        for row in rows["symbolic", name]["train"]
+        for text in ("First.", "Second.")
+    ]
+    text = "\n".join(lines) + "\n"
+    local.write("answers.jsonl", text)
+    digest = sha256(text.encode()).hexdigest()
+    recording = {"file": "answers.jsonl", "format": "rationales", "sha256": digest}
+    for task in ("coin_flip", "last_letter"):
+        spec = f"specs/tasks/symbolic/{task}.yaml"
+        local.edit(spec, "  worked: {get: worked}\n", "")
+    settle(local, teacher={"engine": "recorded", "recordings": [recording]}, teach={"samples": 2})
+    said, made = taught(local)
+    assert said.splitlines()[-1] == "teach symbolic: 12 rationales, 0 asked for, 12 held"
+    assert [record["completion"].split("\n")[0] for record in made] == ["First.", "Second."] * 6
+    done = local.run("-m", "stages.curate", "symbolic")
+    assert done.stdout == "curate symbolic: kept 12 of 12 rationales\n"

@@ -8,6 +8,7 @@ without becoming more.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from statistics import median
@@ -51,13 +52,13 @@ class Server:
     paused: float = 0.0
     down_since: float | None = None
     limit: float = field(init=False)
-    _known: bool = False
+    _probing: bool = True
     _threshold: float = field(init=False)
     _cut: float = 0.0
-    _before: float = 0.0
+    _before: tuple[float, float] = (0.0, 0.0)
     _needed: float = field(init=False)
     _paces: list[tuple[float, float]] = field(default_factory=list)
-    _usual: float = 0.0
+    _usual: float = math.inf
     _best: float = 0.0
     _retreat: float = 0.0
     _failing: set[str] = field(default_factory=set)
@@ -99,8 +100,7 @@ class Server:
         if sent >= self._cut:
             # a long answer takes longer, and says nothing of the server
             self._paces.append(((now - sent) / (tokens + 32), window))
-            searching = self._retreat or not self._known
-            if not searching and self.in_flight >= 0.8 * int(self.limit):
+            if not (self._probing or self._retreat) and self.in_flight >= 0.8 * int(self.limit):
                 step = max(1.0, self.ceiling / _ROUNDS) / self.limit
                 if self.limit < self._threshold:
                     step = 1.0
@@ -138,11 +138,10 @@ class Server:
     def _judge(self, now: float) -> None:
         pace = max(median(pace for pace, _ in self._paces), 1e-9)
         rate = median(window for _, window in self._paces) / pace
-        if not self._known:
-            self._known, self._usual = True, pace
-            if self._threshold == self.ceiling:
-                # half of what the user allows, as a server that is asked for all at once may choke
-                self._widen(now, self.ceiling / 2)
+        if self._probing:
+            self._probing = False
+            # half of what the user allows, as a server that is asked for all at once may choke
+            self._widen(now, self.ceiling / 2)
         elif pace > SLOW * self._usual and rate < _WORTH * self._best:
             self._retreat = self._retreat or self.limit
             if self.limit > LEAST:
@@ -158,14 +157,19 @@ class Server:
 
     def _widen(self, now: float, limit: float) -> None:
         self._cut, self.limit = now, max(self.limit, limit)
-        self._before, self._threshold = self.limit, max(self.limit, self._threshold)
+        self._threshold = max(self.limit, self._threshold)
+        self._before = self.limit, self._threshold
 
     def _shrink(self, sent: float, now: float, factor: float) -> None:
         if sent >= self._cut:
             # what was sent before this fares as it did under the window before
-            self._cut, self._before = now, self.limit
+            self._cut, self._before = now, (self.limit, self._threshold)
+            self._probing = False
             self._new_round()
-        self.limit = self._threshold = max(1.0, min(self.limit, self._before * factor))
+        limit, threshold = self._before
+        # never to nothing, as what fails at random would keep it there
+        self.limit = max(1.0, self.ceiling / 16, min(self.limit, limit * factor))
+        self._threshold = max(self.limit, threshold * factor)
 
     def _new_round(self) -> None:
         self._paces.clear()

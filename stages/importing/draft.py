@@ -65,7 +65,11 @@ class Draft:
             "data": {"source": self.source, "splits": self.splits},
             "row": self.row,
             "answer": {"type": self.answer_type, "extract": EXTRACT[self.answer_type]},
-            "strategies": [s.id for s in strategies if self.answer_type in s.answer_types],
+            "strategies": [
+                s.id
+                for s in strategies
+                if self.answer_type in s.answer_types and "exemplars" not in s.uses
+            ],
             "examples": [
                 {"completion": completion, "answer": answer},
                 {"completion": "I do not know.", "answer": None},

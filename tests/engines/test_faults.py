@@ -221,9 +221,7 @@ def test_a_page_in_place_of_answers_is_not_asked_for_every_request(
 
 def test_a_pause_that_is_asked_for_holds_for_all_requests(teacher: Teacher, store: Store) -> None:
     teacher.latency = lambda in_flight: 0.02
-    teacher.reply = lambda n, body: (
-        failed(429, "slow down", Retry_After="1") if n == 60 else chat()
-    )
+    teacher.reply = lambda n, body: failed(429, "slow down", Retry_After="1") if n == 60 else chat()
     run(store, engine(teacher), asks(300))
     told = teacher.times[59] + 0.02
     # what was sent before the reply came is on its way
@@ -269,9 +267,7 @@ def test_a_server_whose_clock_is_wrong_is_waited_for_no_longer_than_the_longest(
 ) -> None:
     monkeypatch.setattr(reply, "LONGEST_WAIT", 0.7)
     date = email.utils.formatdate(time.time() + 3600 * hours, usegmt=True)
-    teacher.reply = lambda n, body: (
-        failed(429, "slow down", Retry_After=date) if n == 1 else chat()
-    )
+    teacher.reply = lambda n, body: failed(429, "slow down", Retry_After=date) if n == 1 else chat()
     start = time.monotonic()
     assert run(store, engine(teacher), asks(50)).generated == 50
     assert (0.7 if hours > 0 else 0) <= time.monotonic() - start < 4
@@ -341,6 +337,7 @@ def test_the_window_settles_below_a_load_that_makes_a_server_slow(
     print(f"peak {teacher.peak}, 300 requests in {time.monotonic() - start:.1f} s")
 
 
+@pytest.mark.usefixtures("hasty", "impatient")
 @pytest.mark.parametrize("fault", ["busy", "error", "silence"])
 def test_the_window_shrinks_where_too_much_fails(
     teacher: Teacher, store: Store, fault: str
