@@ -24,8 +24,9 @@ from stages.core.console import entry, root, say
 from stages.core.errors import UserError, user_error
 from stages.core.jsonl import absent, read_json, read_rows
 from stages.engines.ask import sampling, teacher_engine
+from stages.engines.intake import Counts, load, merge
 from stages.engines.request import Job
-from stages.engines.shards import Counts, check, export, load, merge
+from stages.engines.shards import check, export
 from stages.engines.store import Store, default_path
 from stages.teaching.chain import Asking, Record
 from stages.teaching.rationales import jobs, wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import signal
 import sys
@@ -57,6 +58,10 @@ def entry(main: Callable[[], None]) -> None:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # whoever read the output has seen enough; Python would complain at exit once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; what was answered so far is in the store", file=sys.stderr)
         sys.exit(130)

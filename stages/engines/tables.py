@@ -126,7 +126,10 @@ def migrate(db: sqlite3.Connection) -> None:
         "completion_tokens, error, created FROM before"
     )
     for key, limit, endpoint, model, identity, text, finish, prompt, spent, error, made in rows:
-        request = rebuild(identity, limit, 0, "", "")
+        try:
+            request = rebuild(identity, limit, 0, "", "")
+        except (KeyError, TypeError, ValueError):
+            raise sqlite3.DatabaseError(f"the answer {key} is damaged") from None
         values = (
             key, limit, 0, finish, prompt, spent, 0.0, 0.0, made, endpoint, model, "", "",
             request.prompt, request.system, error, text, '""', '""', identity,

@@ -82,7 +82,7 @@ def last_output(top: Path, output: str) -> Path | None:
 
 
 def _answers(record: Record) -> Iterator[tuple[str, tuple[int, Completion]]]:
-    for call in record["calls"]:
+    for call in record.get("calls", ()):  # an output of before there were calls has none
         completion = Completion(
             call.get("text", record["completion"]), call["finish_reason"], call["prompt_tokens"],
             call["completion_tokens"], call["error"], call.get("reasoning", ""),

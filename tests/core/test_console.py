@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,21 @@ def test_progress_through_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_clock() -> None:
     assert [clock(s) for s in (0, 61, 3600, 3725.6)] == ["0:00", "1:01", "1:00:00", "1:02:06"]
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
+    code = (
+        "from stages.core.console import entry, say\n"
+        "entry(lambda: [say('x' * 1000) for _ in range(10_000)] and None)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"x" * 1000 + b"\n"
+        process.stdout.close()
+        assert process.wait(20) == 1
+        assert process.stderr.read() == b""

@@ -20,9 +20,11 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.core.jsonl import canonical, digest
-from stages.engines import shards
+from stages.engines import intake, shards
+from stages.engines.intake import LEFT, load, merge
 from stages.engines.request import Completion, Request
-from stages.engines.shards import AGAIN, LEFT, MEND, check, export, load, merge
+from stages.engines.shard_lines import AGAIN
+from stages.engines.shards import MEND, check, export
 from stages.engines.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -160,8 +162,8 @@ def test_an_export_shows_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             other.put_many([(ask(f"late {row.get('key')}"), Completion("b", "stop", 1, 1))])
             return sound(row)
 
-        sound = shards._sound
-        monkeypatch.setattr(shards, "_sound", late)
+        sound = shards.sound
+        monkeypatch.setattr(shards, "sound", late)
         exported(path, tmp_path / "a")
         monkeypatch.undo()
         assert other.count() == {("https://api", "m@1"): 300 + 301}
@@ -521,13 +523,13 @@ def test_a_store_that_comes_into_use_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = filled(tmp_path / "other")
-    copy = shards._Original.copy
+    copy = intake._Original.copy
 
     def late(self: Any, path: Path) -> None:
         copy(self, path)
         filled(other, [(ask("late"), Completion("a", "stop", 1, 1))])
 
-    monkeypatch.setattr(shards._Original, "copy", late)
+    monkeypatch.setattr(intake._Original, "copy", late)
     assert refused(lambda: merged(tmp_path / "new", other)) == (
         f"{other}: E602 another process began to use this store while it was read\n"
         "    hint: run the same again"
@@ -678,7 +680,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 from stages.engines.request import Completion, Request
-from stages.engines.shards import load, merge
+from stages.engines.intake import load, merge
 from stages.engines.store import Store
 
 print("ready", flush=True)

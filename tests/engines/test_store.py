@@ -4,11 +4,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages.core.errors import UserError
+from stages.core.jsonl import canonical
 from stages.engines import store as store_module
 from stages.engines.request import Completion, Request
 from stages.engines.store import Store, default_path
@@ -229,3 +232,74 @@ def test_a_copy_of_the_file_is_a_whole_store(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "s", tmp_path / "copy")
     with Store(tmp_path / "copy") as store:
         assert store.count() == {("local", "m@1"): 1}
+
+
+def layout_1(path: Path, request: str) -> None:
+    """A store as the first version wrote it, with one answer."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TABLE completions (key TEXT NOT NULL, max_tokens INTEGER NOT NULL, endpoint "
+            "TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL, text TEXT NOT NULL, "
+            "finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens "
+            "INTEGER NOT NULL, error TEXT NOT NULL, created TEXT NOT NULL, PRIMARY KEY (key, max_tokens))"
+        )
+        row = (
+            ask("q").key, 64, "local", "m@1", request, '"paid \\ud83d"', "stop", 5, 3, '""',
+            "2026-11-01T00:00:00+00:00",
+        )  # fmt: skip
+        db.execute(f"INSERT INTO completions VALUES ({', '.join('?' * 11)})", row)
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+
+
+def test_a_store_of_the_first_layout_is_taken_over(tmp_path: Path) -> None:
+    layout_1(tmp_path / "s", canonical(ask("q").identity()))
+    with Store(tmp_path / "s") as store:
+        assert store.get_many([ask("q")]) == [Completion("paid \ud83d", "stop", 5, 3)]
+        assert store.spent() == 0.0
+    with Store(tmp_path / "s") as store:
+        assert store.count() == {("local", "m@1"): 1}
+
+
+def test_a_damaged_store_of_the_first_layout_is_left_alone(tmp_path: Path) -> None:
+    layout_1(tmp_path / "s", '{"model":"m@1"}')
+    with pytest.raises(UserError, match=f"E602 .* the answer {ask('q').key} is damaged"):
+        Store(tmp_path / "s")
+    with closing(sqlite3.connect(tmp_path / "s")) as db:
+        assert db.execute("SELECT COUNT(*) FROM completions").fetchone() == (1,)
+
+
+def test_log_probabilities_serve_whoever_needs_none(tmp_path: Path) -> None:
+    plain, rich = Completion("a", "stop", 5, 3), Completion("b", "stop", 5, 3, logprobs="[]")
+    wants = replace(ask("q"), top_logprobs=3)
+    with Store(tmp_path / "s") as store:
+        store.put_many([(wants, rich)])
+        assert store.get_many([ask("q"), replace(wants, top_logprobs=2)]) == [rich, rich]
+        assert store.holds([ask("q"), wants, replace(wants, top_logprobs=4)]) == [True, True, False]
+        store.put_many([(ask("q"), plain)])
+        assert store.get_many([ask("q"), wants]) == [plain, rich]
+
+
+def test_what_is_held_is_what_is_got(tmp_path: Path) -> None:
+    kinds = ("stop", 10, ""), ("length", 64, ""), ("error", 0, "no")
+    requests = [ask(f"q{i}", limit) for i in range(3) for limit in (8, 32, 64, 128)]
+    with Store(tmp_path / "s") as store:
+        store.put_many(
+            [
+                (ask(f"q{i}", 64), Completion("", finish, 5, spent, error))
+                for i, (finish, spent, error) in enumerate(kinds)
+            ]
+        )
+        assert store.holds(requests) == [found is not None for found in store.get_many(requests)]
+
+
+def test_money_is_what_was_paid_and_what_was_lost(tmp_path: Path) -> None:
+    with Store(tmp_path / "s") as store:
+        store.put_many([(ask("q"), Completion("a", "stop", 5, 3, usd=0.25))])
+        store.put_many([(ask("q"), Completion("again", "stop", 5, 3, usd=0.25))])
+        store.lose("run", "local", "m@1", 1.5, "under way")
+        assert store.spent() == 1.75
+        store.lose("run", "local", "m@1", 0.5, "under way")
+        assert store.spent() == 0.75
+        store.lose("run", "local", "m@1", 0.0, "under way")
+        assert store.spent() == 0.25
