@@ -21,28 +21,43 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from benchmarks.teacher_peers import PEERS, WARM_UP, counted, figures, peer
+from benchmarks.teacher_peers import MAX_TOKENS, PEERS, WARM_UP, counted, figures, peer, questions
+from stages.engines.fulfil import fulfil, single
+from stages.engines.openai import OpenAIEngine
+from stages.engines.prices import Price
+from stages.engines.request import Request
+from stages.engines.store import Store
+from stages.engines.terms import Flow, Purse
 
 
-def ours(url: str, count: int, in_flight: int) -> float:
+def ours(engine: OpenAIEngine, count: int, start: int = 0) -> float:
     """Seconds that the engine takes for `questions(count)`, answers made durable included."""
-    raise NotImplementedError
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "s") as store:
+        engine.purse = Purse(store, Price(0.0, 0.0, "free"), None)
+        asked = (
+            single(Request(engine.endpoint, engine.model, (("user", text),), MAX_TOKENS))
+            for text in questions(count, start)
+        )
+        began = time.perf_counter()
+        counts = fulfil(asked, count, engine, store, lambda *now, **notes: None)
+        assert counts.generated == sum(store.count().values()) == count
+        return time.perf_counter() - began
 
 
-def measured(url: str, count: int, in_flight: int) -> dict[str, Any] | str:
-    """Figures of ours, as `benchmarks.teacher_peers.timed` gives them of a peer."""
-    try:
-        ours(url, WARM_UP, in_flight)
-    except NotImplementedError:
-        return "not written yet"
+def measured(url: str, count: int, in_flight: int) -> dict[str, Any]:
+    """Figures of ours after a warm-up, as `benchmarks.teacher_peers.timed` gives them of a peer."""
+    engine = OpenAIEngine("m", [f"{url}/v1"], flow=Flow(concurrency=in_flight))
+    ours(engine, WARM_UP, start=10_000_000)
     counted(url, "reset")
     cpu = time.process_time()
-    spent = ours(url, count, in_flight)
+    spent = ours(engine, count)
     return figures(count, spent, time.process_time() - cpu, counted(url))
 
 

@@ -19,7 +19,7 @@ from stages.compiler.check import Rows, checked
 from stages.core.console import clock, entry, root, say
 from stages.core.jsonl import read_json
 from stages.engines.ask import base_urls, sampling, teacher_engine
-from stages.engines.batch_run import Batching
+from stages.engines.batch.run import Batching
 from stages.engines.prices import Price, price_of
 from stages.engines.store import Store, default_path
 from stages.spec.project import Project

@@ -57,8 +57,8 @@ def teacher_engine(
         purse = Purse(store, price, runtime.get("max_usd"))
     named = teacher["model"], urls, teacher.get("key_env", ""), teacher.get("identity")
     if runtime.get("batch") is not None:
-        from stages.engines.batch import BatchEngine
-        from stages.engines.batch_run import Batching
+        from stages.engines.batch.engine import BatchEngine
+        from stages.engines.batch.run import Batching
 
         return BatchEngine(*named, flow, purse, Batching(**runtime["batch"]))
     return OpenAIEngine(*named, flow, purse)

@@ -30,7 +30,8 @@ class Budget:
     def __init__(self, price: Price, max_usd: float | None, spent: float) -> None:
         self.price = price
         self.max_usd = max_usd
-        self._limit = max_usd if price.prompt or price.completion else None
+        self._priced = bool(price.prompt or price.completion)
+        self._limit = max_usd if self._priced else None
         # sums of floats drift with their order; sums of fractions are exact
         self._spent = Fraction(spent)
         self._reserved = Fraction(0)
@@ -58,6 +59,8 @@ class Budget:
         what a chat template puts around a message, and the bytes of `extra`, as a JSON schema in
         it is read like a prompt. A completion ends at `max_tokens`.
         """
+        if not self._priced:
+            return 0.0
         return self.price.cost(_most_read(request), request.max_tokens)
 
     def reserve(self, request: Request) -> bool:
@@ -72,6 +75,9 @@ class Budget:
         """
         if request.key in self._held:
             raise ValueError(f"request {request.key} is attempted twice at a time")
+        if not self._priced:  # exact sums of nothing would be a tenth of a request's time
+            self._held[request.key] = 0.0
+            return True
         worst = self.worst(request)
         reserved = self._reserved + Fraction(worst)
         # a limit that is not a number allows nothing
@@ -115,11 +121,13 @@ class Budget:
 
     def _freed(self, request: Request) -> float:
         worst = self._held.pop(request.key)
-        self._reserved -= Fraction(worst)
+        if worst:
+            self._reserved -= Fraction(worst)
         return worst
 
     def _pay(self, cost: float) -> float:
-        self._spent += Fraction(cost)
+        if cost:
+            self._spent += Fraction(cost)
         return cost
 
 

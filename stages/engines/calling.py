@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,9 +19,6 @@ from stages.engines.reply import Again, Halt, clean, judge, read
 from stages.engines.request import Completion, Request
 from stages.engines.terms import Flow
 from stages.engines.wire import PATHS, Unreached, body, cause, place, said
-
-if TYPE_CHECKING:
-    import aiohttp
 
 _CONNECT = 30.0  # seconds that a connection may take
 _SPARE = 64  # files that are open beside the connections
@@ -49,37 +45,36 @@ async def connected(
     total = flow.concurrency * len(urls)
     _allow_files(total + _SPARE)
     # looked up here, as the library would do it anew for each call, on another thread
-    proxies = {url: (None, None) if local else _proxy(url) for url in urls}
+    proxies = {url: None if local else _proxy(url) for url in urls}
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=total, keepalive_timeout=30),
         timeout=aiohttp.ClientTimeout(total=flow.timeout, sock_connect=min(_CONNECT, flow.timeout)),
-        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
 
         async def ask(server: Server, request: Request) -> Completion:
             # escaped, so that lone surrogates can be sent
             content = json.dumps(body(request, flow.limit_name)).encode()
-            proxy, login = proxies[server.url]
             try:
                 async with session.post(
                     server.url + PATHS[request.api],
                     data=content,
+                    # given here, as headers of the session are sent to a proxy as well
+                    headers=headers,
                     allow_redirects=False,
-                    proxy=proxy,
-                    proxy_auth=login,
+                    proxy=proxies[server.url],
                 ) as reply:
-                    raw, status, headers = await reply.read(), reply.status, reply.headers
+                    raw, status, said_with = await reply.read(), reply.status, reply.headers
                     phrase = reply.reason or ""
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 raise _failed(error, flow, key) from None
             if 200 <= status < 300:
                 return read(raw, key)
             if 300 <= status < 400:
-                where = clean(place(headers.get("Location", "")), key)
+                where = clean(place(said_with.get("Location", "")), key)
                 message = f"this base URL leads elsewhere (HTTP {status}{where and ': ' + where})"
                 raise Halt("E605", message, "correct the base URL")
-            raise judge(status, said(raw) or phrase, headers, request.model, sender, key)
+            raise judge(status, said(raw) or phrase, said_with, request.model, sender, key)
 
         yield ask
 
@@ -102,18 +97,13 @@ def _failed(error: Exception, flow: Flow, key: str) -> Again | Halt:
     return Again(reason, billed=True)
 
 
-def _proxy(url: str) -> tuple[str | None, aiohttp.BasicAuth | None]:
-    """The proxy that the environment names for a URL, and the login there."""
-    import aiohttp
-    from yarl import URL
-
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL."""
     parts = urlsplit(url)
     named = getproxies().get(parts.scheme, "")
     if not named or proxy_bypass(parts.netloc):
-        return None, None
-    proxy = URL(named if "://" in named else f"http://{named}")
-    login = aiohttp.BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
-    return str(proxy.with_user(None)), login
+        return None
+    return named if "://" in named else f"http://{named}"
 
 
 def _allow_files(count: int) -> None:

@@ -52,7 +52,7 @@ class Delays:
         """When the first one is due; infinity when none waits."""
         return self._heap[0][0] if self._heap else math.inf
 
-    def add(self, case: Case, now: float, after: float, latest: float) -> None:
+    def add(self, case: Case, now: float, after: float) -> None:
         """Have a case wait.
 
         Args:
@@ -60,7 +60,6 @@ class Delays:
             now: The present.
             after: Seconds that the server asked for; 0 when it did not say, which makes a case
                 wait the longer the more often that happens.
-            latest: When it is due at the latest.
         """
         wait = after
         if not after:
@@ -68,13 +67,8 @@ class Delays:
             # apart from each other, so that what failed together does not come back together
             wait = grown * random.uniform(0.75, 1.25)
             case.waits += 1
-        heapq.heappush(self._heap, (min(now + wait, latest), next(self._turns), case))
+        heapq.heappush(self._heap, (now + wait, next(self._turns), case))
 
     def pop(self, now: float) -> Case | None:
         """The one that is due first; None when none is due yet."""
         return heapq.heappop(self._heap)[2] if self.due <= now else None
-
-    def hasten(self, now: float) -> None:
-        """Make all due now, in their order: what they waited for has come."""
-        self._heap = [(min(due, now), turn, case) for due, turn, case in self._heap]
-        heapq.heapify(self._heap)

@@ -104,7 +104,7 @@ class OpenAIEngine:
         ]
         ledger = _Ledger(purse.store, self.endpoint, self.model)
         outbox = Outbox(desk, budget, ledger, partial(rescue, purse.store))
-        outcomes = Outcomes(desk, outbox, servers, budget, flow.retries, flow.outage)
+        outcomes = Outcomes(desk, outbox, budget, flow.retries, flow.outage)
         limits = Limits(flow.requests_per_minute, flow.tokens_per_minute)
         sender = f"the key in {self.key_env}" if key else "a call without a key"
         pool = Pool(desk, outbox, outcomes, servers, budget, limits)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from stages.core.console import say
@@ -18,6 +17,8 @@ from stages.engines.wire import Unreached
 
 UNPROVEN = 60.0
 """Seconds after which a server is given up that has not answered once, for the URL may be wrong."""
+LONG = 10.0
+"""Seconds that a server asks to be left alone for, from which on the user is told."""
 _DOUBT = 16  # requests that fail without one answer after which the fault is not theirs
 
 
@@ -27,7 +28,6 @@ class Outcomes:
     Args:
         desk: Told of requests that are given up.
         outbox: Takes the answers.
-        servers: All that are asked.
         budget: Holds money for each attempt under way.
         retries: Attempts after the first, for a request that fails while the server does not.
         outage: Seconds without any answer after which the servers are given up.
@@ -43,7 +43,6 @@ class Outcomes:
         self,
         desk: Desk,
         outbox: Outbox,
-        servers: Sequence[Server],
         budget: Budget,
         retries: int,
         outage: float,
@@ -51,7 +50,7 @@ class Outcomes:
         self.halt: Halt | None = None
         self.later = Delays()
         self.given_up, self.reason = 0, ""
-        self._desk, self._outbox, self._servers, self._budget = desk, outbox, servers, budget
+        self._desk, self._outbox, self._budget = desk, outbox, budget
         self._retries, self._outage = retries, outage
         self._answers = 0
         self._errors: list[tuple[Case, Completion]] = []
@@ -63,7 +62,13 @@ class Outcomes:
         case.open = False
         tokens = completion.prompt_tokens, completion.completion_tokens
         usd = case.lost + self._budget.settle(case.request, *tokens)
-        self._outbox.put(case.request, replace(completion, seconds=round(now - sent, 3), usd=usd))
+        request = case.request
+        if request.top_logprobs and completion.text and not completion.logprobs:
+            # kept for whoever needs none; to go on would be to pay for what nobody asked for
+            request = replace(request, top_logprobs=0)
+            message = "the server sends no log-probabilities with its answers"
+            self.stop(Halt("E605", message, "set teacher.top_logprobs to 0"))
+        self._outbox.put(request, replace(completion, seconds=round(now - sent, 3), usd=usd))
         self._answers += 1
         self.record()
         server.answered(sent, now, completion.completion_tokens, case.window)
@@ -92,6 +97,8 @@ class Outcomes:
         else:
             unreached = isinstance(again, Unreached)
             key = "" if unreached else case.request.key
+            if again.after >= LONG and now >= server.paused:
+                say(f"  {server.url} asks to be left alone for {again.after:.0f} s ({again})")
             if server.troubled(key, sent, now, again.after) and down_since is None:
                 say(f"  {server.url} fails ({again}); asking it again now and then")
             if not (unreached or again.kind == BUSY or server.down):
@@ -101,10 +108,7 @@ class Outcomes:
         if case.failures > self._retries:
             self._exhausted(case, again)
             return
-        latest = math.inf
-        if all(item.down for item in self._servers):
-            latest = min(item.paused for item in self._servers)
-        self.later.add(case, now, again.after, latest)
+        self.later.add(case, now, again.after)
 
     def end(self, case: Case, *, billed: bool = True) -> None:
         """Free what the budget holds for an attempt, unless that was done.
@@ -134,7 +138,6 @@ class Outcomes:
     def _works(self, server: Server, now: float, down_since: float | None) -> None:
         self._good, self._ill = now, math.inf
         if down_since is not None:
-            self.later.hasten(now)
             say(f"  {server.url} answers again after {now - down_since:.0f} s")
 
     def _fault(self, case: Case, error: Completion) -> None:

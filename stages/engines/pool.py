@@ -181,14 +181,15 @@ class Pool:
             timer.cancel()
 
     async def _wait_for_all(self) -> None:
+        stores = True
         try:
             while self._tasks:
                 await asyncio.wait(self._tasks, timeout=OFTEN)
-                if not self._failure:
-                    try:
+                try:
+                    if stores:
                         self._outbox.flush()
-                    except Exception as error:
-                        self._failure = error
+                except Exception as error:
+                    stores, self._failure = False, self._failure or error
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -124,7 +124,7 @@ class Teacher:
         await asyncio.sleep(0)
 
     def take(self, connection: _Connection, head: bytes, content: bytes) -> None:
-        body = json.loads(content)
+        body = json.loads(content or b"{}")
         self.bodies.append(body)
         self.heads.append(head)
         self.times.append(time.monotonic())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stages.engines.ask import request, sampling, teacher_engine
-from stages.engines.batch import BatchEngine
+from stages.engines.batch.engine import BatchEngine
 from stages.engines.local import LocalEngine
 from stages.engines.openai import OpenAIEngine
 from stages.engines.prices import Price

@@ -22,10 +22,10 @@ from werkzeug import Request as Call
 from werkzeug import Response
 
 from stages.core.errors import UserError
-from stages.engines import batch_api
-from stages.engines.batch import BatchEngine
-from stages.engines.batch_lines import outcome
-from stages.engines.batch_run import Batching
+from stages.engines.batch import api as batch_api
+from stages.engines.batch.engine import BatchEngine
+from stages.engines.batch.lines import outcome
+from stages.engines.batch.run import Batching
 from stages.engines.desk import replay
 from stages.engines.fulfil import Counts, fulfil, single
 from stages.engines.prices import Price
@@ -321,7 +321,7 @@ def test_split_by_bytes(provider: Provider, shop: Shop) -> None:
 
 
 def provider_line(shop: Shop, question: str) -> dict[str, Any]:
-    from stages.engines.batch_lines import line
+    from stages.engines.batch.lines import line
 
     made: dict[str, Any] = json.loads(line(shop.asks(question)[0], "max_tokens"))
     return made
@@ -919,9 +919,9 @@ def test_the_key_is_found_nowhere(
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from stages.engines import batch_api, batch_wanted, batches
-from stages.engines.batch import BatchEngine
-from stages.engines.batch_run import Batching
+from stages.engines.batch import api as batch_api, ledger as batches, wanted as batch_wanted
+from stages.engines.batch.engine import BatchEngine
+from stages.engines.batch.run import Batching
 from stages.engines.fulfil import fulfil, single
 from stages.engines.prices import Price
 from stages.engines.request import Request

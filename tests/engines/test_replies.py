@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stages.core.errors import UserError
 from stages.engines.prices import Price
 from stages.engines.request import Completion, Request
 from stages.engines.store import Store
@@ -159,3 +160,18 @@ def test_further_values_are_merged_and_null_takes_one_out(teacher: Teacher, stor
 def test_a_status_that_is_nearly_200(teacher: Teacher, store: Store) -> None:
     teacher.reply = lambda n, body: Raw(201, json.dumps(chat("made")).encode())
     assert only(store, engine(teacher), asks(1)[0]).text == "made"
+
+
+def test_a_server_without_log_probabilities_is_not_asked_on(teacher: Teacher, store: Store) -> None:
+    teacher.reply = lambda n, body: message(content="It is")
+    to = engine(teacher, concurrency=1)
+    with pytest.raises(UserError) as caught:
+        run(store, to, asks(9, top_logprobs=1), PRICE, 100.0)
+    assert str(caught.value) == (
+        f"{teacher.url}: E605 the server sends no log-probabilities with its answers\n"
+        "    hint: 1 answers were stored: set teacher.top_logprobs to 0 and run `dvc repro` again "
+        "to go on"
+    )
+    assert teacher.calls == 1
+    assert only(store, to, asks(1)[0]) == Completion("It is", "stop", 5, 3)
+    assert teacher.calls == 1, "what was paid for serves whoever needs none"

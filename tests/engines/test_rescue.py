@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError, user_error
-from stages.engines import shards
+from stages.engines import intake
 from stages.engines.fulfil import fulfil
 from stages.engines.prices import Price
 from stages.engines.request import Answers, Completion, Job, Request
@@ -80,7 +80,7 @@ def test_what_a_full_disk_cannot_take_is_rescued(
     )
 
     store.db.execute("PRAGMA max_page_count = 1000000")
-    shards.load(store, [path])
+    intake.load(store, [path])
     assert held(store) == asked
     teacher.bodies.clear()
     result = run(store, engine(teacher, concurrency=8), wanted, PRICE, 100.0)
@@ -148,7 +148,7 @@ def test_a_store_that_is_locked_for_too_long(
         f"{path}: take them in with `make store IMPORT={path}` before anything is asked again"
     )
     asked = teacher.calls
-    shards.load(store, [path])
+    intake.load(store, [path])
     assert run(store, engine(teacher), asks(8)).held == asked
 
 
@@ -190,7 +190,7 @@ def test_texts_that_are_half_characters_are_rescued(store: Store) -> None:
     odd = Request(request.endpoint, request.model, (("user", "half \ud83d"),), 64)
     rescued = rescue(store, [(odd, fine("other \udc80 half"))])
     assert rescued.path
-    shards.load(store, [rescued.path])
+    intake.load(store, [rescued.path])
     assert store.get_many([odd]) == [fine("other \udc80 half")]
 
 
@@ -214,7 +214,7 @@ def test_answers_outlive_a_bug(
     path = next(Path(item) for item in re.findall(r"IMPORT=(\S+?)`", capsys.readouterr().out))
     asked = teacher.calls
     assert asked >= 1
-    shards.load(store, [path])
+    intake.load(store, [path])
     assert held(store) == asked
 
 

@@ -241,7 +241,8 @@ def layout_1(path: Path, request: str) -> None:
             "CREATE TABLE completions (key TEXT NOT NULL, max_tokens INTEGER NOT NULL, endpoint "
             "TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL, text TEXT NOT NULL, "
             "finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens "
-            "INTEGER NOT NULL, error TEXT NOT NULL, created TEXT NOT NULL, PRIMARY KEY (key, max_tokens))"
+            "INTEGER NOT NULL, error TEXT NOT NULL, created TEXT NOT NULL, "
+            "PRIMARY KEY (key, max_tokens))"
         )
         row = (
             ask("q").key, 64, "local", "m@1", request, '"paid \\ud83d"', "stop", 5, 3, '""',

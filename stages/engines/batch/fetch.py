@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stages.core.console import say
-from stages.engines.batch_api import Missing, Provider
-from stages.engines.batch_lines import Outcome
-from stages.engines.batch_wanted import Wanted
-from stages.engines.batches import Ledger, Row
+from stages.engines.batch.api import Missing, Provider
+from stages.engines.batch.ledger import Ledger, Row
+from stages.engines.batch.lines import Outcome
+from stages.engines.batch.wanted import Wanted
 from stages.engines.budget import Budget
 from stages.engines.prices import Price
 from stages.engines.reply import ODD, Again, Halt, Refused

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stages.core.console import say
-from stages.engines.batch_lines import Outcome, names_request, outcome
+from stages.engines.batch.lines import Outcome, names_request, outcome
 from stages.engines.reply import ODD, Again, clean, judge
 from stages.engines.wire import PATHS
 

@@ -9,11 +9,11 @@ from functools import partial
 
 from stages.core.console import say
 from stages.core.errors import UserError, user_error
-from stages.engines.batch_api import Missing, Provider
-from stages.engines.batch_fetch import ENDED, crowded, fetch, state
-from stages.engines.batch_lines import line
-from stages.engines.batch_wanted import Wanted
-from stages.engines.batches import OPEN, SENDING, Ledger, Row
+from stages.engines.batch.api import Missing, Provider
+from stages.engines.batch.fetch import ENDED, crowded, fetch, state
+from stages.engines.batch.ledger import OPEN, SENDING, Ledger, Row
+from stages.engines.batch.lines import line
+from stages.engines.batch.wanted import Wanted
 from stages.engines.budget import Budget
 from stages.engines.reply import BUSY, Again, Halt, Refused
 from stages.engines.request import Request

@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import partial
 
 from stages.core.errors import UserError
-from stages.engines.batch_api import Missing, Provider
-from stages.engines.batch_run import Batching, Run
-from stages.engines.batch_wanted import Wanted
-from stages.engines.batches import Ledger
+from stages.engines.batch.api import Missing, Provider
+from stages.engines.batch.ledger import Ledger
+from stages.engines.batch.run import Batching, Run
+from stages.engines.batch.wanted import Wanted
 from stages.engines.buying import buying
 from stages.engines.openai import OpenAIEngine
 from stages.engines.prices import Price
