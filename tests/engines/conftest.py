@@ -92,3 +92,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once."""
     monkeypatch.setattr(delays, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(flow, "FIRST_PAUSE", 0.05)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The breaker's pauses, from 0.1 to 0.4 s."""
+    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(flow, "LONGEST_PAUSE", 0.4)

@@ -206,6 +206,11 @@ def run(
     return answer(requests, to, store)
 
 
+def held(store: Store) -> int:
+    """How many answers the store has."""
+    return sum(store.count().values())
+
+
 def nobody() -> str:
     """A base URL where nobody listens."""
     with socket.socket() as free:

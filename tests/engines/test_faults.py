@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import email.utils
 import random
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from stages.core.errors import UserError
-from stages.engines import flow, outcomes, reply
+from stages.engines import outcomes
 from stages.engines.store import Store
 from tests.engines.teacher_server import (
     NEVER,
@@ -24,15 +22,12 @@ from tests.engines.teacher_server import (
     chat,
     engine,
     failed,
+    held,
     nobody,
     run,
 )
 
 GO_ON = "see to the server or wait and run `dvc repro` again to go on"
-
-
-def held(store: Store) -> int:
-    return sum(store.count().values())
 
 
 def test_faults_of_all_kinds_at_once(teacher: Teacher, store: Store) -> None:
@@ -69,13 +64,6 @@ def test_faults_of_all_kinds_at_once(teacher: Teacher, store: Store) -> None:
     assert run(store, engine(teacher), asks(500)).generated == 0
     assert teacher.calls == before
     print(f"500 rows in {took:.1f} s, {before} requests, {dict(faults)}")
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The breaker's pauses, from 0.1 to 0.4 s."""
-    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.1)
-    monkeypatch.setattr(flow, "LONGEST_PAUSE", 0.4)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -237,127 +225,3 @@ def test_a_pause_that_is_asked_for_holds_for_all_requests(
     assert capsys.readouterr().out == (
         f"  {teacher.url} asks to be left alone for 1 s (HTTP 429: slow down)\n"
     )
-
-
-class Clock:
-    """A clock that is set back and forth by hours."""
-
-    def __init__(self) -> None:
-        self.real, self.looks = time.time, 0
-
-    def __call__(self) -> float:
-        self.looks += 1
-        return self.real() + 3600 * (self.looks * 7 % 11 - 5)
-
-
-@pytest.fixture
-def jumping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(time, "time", Clock())
-    yield
-    monkeypatch.undo()
-
-
-@pytest.mark.usefixtures("jumping")
-def test_a_clock_that_jumps_changes_nothing(teacher: Teacher, store: Store) -> None:
-    teacher.latency = lambda in_flight: 0.02
-    teacher.reply = lambda n, body: (
-        failed(429, "slow down", Retry_After="0.1") if n % 40 == 0 else chat()
-    )
-    assert time.time() != pytest.approx(time.time(), abs=1800)
-    start = time.monotonic()
-    result = run(store, engine(teacher, requests_per_minute=30_000), asks(300))
-    assert result.generated == 300
-    assert time.monotonic() - start < 10
-
-
-@pytest.mark.parametrize("hours", [-5, 5])
-def test_a_server_whose_clock_is_wrong_is_waited_for_no_longer_than_the_longest(
-    teacher: Teacher, store: Store, hours: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reply, "LONGEST_WAIT", 0.7)
-    date = email.utils.formatdate(time.time() + 3600 * hours, usegmt=True)
-    teacher.reply = lambda n, body: failed(429, "slow down", Retry_After=date) if n == 1 else chat()
-    start = time.monotonic()
-    assert run(store, engine(teacher), asks(50)).generated == 50
-    assert (0.7 if hours > 0 else 0) <= time.monotonic() - start < 4
-
-
-def test_work_is_shared_by_speed(store: Store) -> None:
-    with Teacher() as quick, Teacher() as slow:
-        quick.latency, slow.latency = lambda many: 0.06, lambda many: 0.24
-        result = run(store, engine(quick, slow, concurrency=8), asks(400))
-        assert result.generated == 400
-        assert quick.calls + slow.calls == 400
-        assert 2.5 < quick.calls / slow.calls < 6.5, f"{quick.calls} and {slow.calls}"
-        assert not {*quick.questions()} & {*slow.questions()}
-
-
-@pytest.mark.parametrize("dead", ["refuses", "silent", "errors"])
-def test_one_of_two_servers_is_enough(
-    teacher: Teacher, store: Store, dead: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    teacher.latency = lambda in_flight: 0.01
-    with Teacher() as other:
-        other.reply = lambda n, body: NEVER if dead == "silent" else failed(500, "boom")
-        url = nobody() if dead == "refuses" else other.url
-        start = time.monotonic()
-        to = engine(url, teacher, concurrency=8, timeout=0.5)
-        result = run(store, to, asks(400))
-        assert result.generated == held(store) == 400
-        assert time.monotonic() - start < 8
-        assert other.calls <= 24
-        assert teacher.calls == 400
-    why = {
-        "refuses": "Connection refused",
-        "silent": "no answer within 0.5 s",
-        "errors": "HTTP 500: boom",
-    }
-    told = f"  {url} fails ({why[dead]}); asking it again now and then\n"
-    assert capsys.readouterr().out == told
-
-
-def test_the_window_grows_to_the_ceiling(teacher: Teacher, store: Store) -> None:
-    teacher.latency = lambda in_flight: 0.03
-    run(store, engine(teacher), asks(400))
-    assert teacher.peak == 32
-    first = [at for at in teacher.times if at < teacher.times[0] + 0.025]
-    assert len(first) <= 8, "before a server's pace is known it is asked for little"
-
-
-def test_what_was_learnt_of_a_server_holds_for_the_next_run(teacher: Teacher, store: Store) -> None:
-    teacher.latency = lambda in_flight: 0.2
-    to = engine(teacher)
-    run(store, to, asks(200))
-    teacher.times.clear()
-    run(store, to, asks(32, start=1000))
-    assert teacher.times[-1] - teacher.times[0] < 0.15
-
-
-def test_the_window_settles_below_a_load_that_makes_a_server_slow(
-    teacher: Teacher, store: Store
-) -> None:
-    teacher.latency = lambda in_flight: 0.05 if in_flight <= 8 else 0.5
-    to = engine(teacher)
-    run(store, to, asks(200))
-    teacher.peak = 0
-    start = time.monotonic()
-    run(store, to, asks(200, start=200))
-    assert teacher.peak <= 14
-    print(f"peak {teacher.peak}, 200 requests in {time.monotonic() - start:.1f} s")
-
-
-@pytest.mark.usefixtures("hasty", "impatient")
-@pytest.mark.parametrize("fault", ["busy", "error", "silence"])
-def test_the_window_shrinks_where_too_much_fails(
-    teacher: Teacher, store: Store, fault: str
-) -> None:
-    fails = {"busy": failed(429, "slow down"), "error": failed(500, "boom"), "silence": NEVER}
-    teacher.reply = lambda n, body: fails[fault] if teacher.in_flight > 8 else chat()
-    teacher.latency = lambda in_flight: 0.02
-    to = engine(teacher, timeout=0.3, retries=40)
-    run(store, to, asks(200))
-    before, teacher.peak = teacher.calls, 0
-    run(store, to, asks(200, start=200))
-    assert teacher.peak <= 24
-    assert teacher.calls - before < 200 + 120
-    print(f"peak {teacher.peak}, {teacher.calls - before} calls for 200")

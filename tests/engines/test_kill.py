@@ -12,13 +12,9 @@ from stages.engines.outbox import MANY
 from stages.engines.prices import Price
 from stages.engines.store import Store
 from tests.engines.nursery import Nursery
-from tests.engines.teacher_server import Teacher, asks, chat, engine, run
+from tests.engines.teacher_server import Teacher, asks, chat, engine, held, run
 
 FLIGHT, KILLS = 32, 20
-
-
-def held(store: Store) -> int:
-    return sum(store.count().values())
 
 
 def test_20_kills_at_random_moments_lose_nothing_that_was_acknowledged(

@@ -22,6 +22,7 @@ from tests.engines.teacher_server import (
     chat,
     engine,
     failed,
+    held,
     nobody,
     run,
 )
@@ -45,10 +46,6 @@ class Till:
         made = chat(spent=written)
         made["usage"]["prompt_tokens"] = 7
         return made
-
-
-def held(store: Store) -> int:
-    return sum(store.count().values())
 
 
 def test_a_run_stops_before_its_budget_is_exceeded(teacher: Teacher, store: Store) -> None:

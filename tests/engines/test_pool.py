@@ -1,19 +1,15 @@
-"""The pool itself: its turns, its ends, its memory."""
+"""The pool itself: its turns and its memory."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import math
-import os
 import random
-import re
-import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.errors import UserError, user_error
-from stages.engines import delays, flow, openai, outcomes, pool
+from stages.engines import delays, flow, openai, pool
 from stages.engines.budget import Budget
 from stages.engines.delays import Case, Delays
 from stages.engines.flow import Server
@@ -35,11 +30,7 @@ from stages.engines.request import Answers, Completion, Job, Request
 from stages.engines.store import Store
 from stages.engines.terms import Purse
 from tests.engines.helpers import silent
-from tests.engines.teacher_server import FREE, Raw, Teacher, asks, chat, engine, failed, run
-
-
-def held(store: Store) -> int:
-    return sum(store.count().values())
+from tests.engines.teacher_server import FREE, Raw, Teacher, asks, chat, engine, failed, held, run
 
 
 @pytest.fixture
@@ -208,105 +199,6 @@ def test_commits_are_few(teacher: Teacher, store: Store, monkeypatch: pytest.Mon
     assert sum(batches) == 600
     assert len(batches) < 40
     assert max(batches) <= 3 * 32
-
-
-@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("a bug")])
-def test_answers_outlive_a_progress_that_cannot_be_told(
-    teacher: Teacher, store: Store, error: Exception
-) -> None:
-    def broken(done: int, total: int, tokens: int = 0, note: str = "") -> None:
-        raise error
-
-    teacher.latency = lambda in_flight: 0.1
-    to = engine(teacher)
-    to.purse = Purse(store, FREE, None)
-    with pytest.raises(type(error)):
-        fulfil(map(single, asks(100)), 100, to, store, broken)
-    assert held(store) == teacher.calls >= 8
-
-
-def test_answers_outlive_a_terminal_that_is_closed(
-    teacher: Teacher, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The line that says that a server fails cannot be printed."""
-
-    def closed(text: str) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(outcomes, "say", closed)
-    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.05)
-    teacher.reply = lambda n, body: chat() if n <= 30 or n > 60 else failed(500, "boom")
-    teacher.latency = lambda in_flight: 0.02
-    with pytest.raises(BrokenPipeError):
-        run(store, engine(teacher), asks(200))
-    assert held(store) >= 30
-
-
-def test_a_store_that_cannot_be_read_stops_the_run_in_order(
-    teacher: Teacher, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Jobs are looked up by 500; the second look fails with 32 answers under way."""
-    get, looks = Store.get_many, 0
-
-    def broken(to: Store, requests: Sequence[Request]) -> list[Completion | None]:
-        nonlocal looks
-        looks += 1
-        if looks > 2:
-            monkeypatch.setattr(Store, "get_many", get)
-            raise user_error("s", "E602", "the store cannot be read")
-        return get(to, requests)
-
-    monkeypatch.setattr(Store, "get_many", broken)
-    teacher.latency = lambda in_flight: 0.05
-    with pytest.raises(UserError) as caught:
-        run(store, engine(teacher), asks(600))
-    assert str(caught.value) == "s: E602 the store cannot be read"
-    assert held(store) == teacher.calls == 500
-
-
-def test_a_run_on_another_thread(teacher: Teacher, tmp_path: Path) -> None:
-    """Where no signal can be caught."""
-    counts: list[int] = []
-
-    def work() -> None:
-        with Store(tmp_path / "s") as store:
-            counts.append(run(store, engine(teacher), asks(40)).generated)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(20)
-    assert counts == [40]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_keeps_what_is_under_way(
-    teacher: Teacher, store: Store, number: signal.Signals, capsys: pytest.CaptureFixture[str]
-) -> None:
-    teacher.latency = lambda in_flight: 0.3
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def stop() -> None:
-        while teacher.calls < 20:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        os.kill(os.getpid(), number)
-
-    stopping = threading.Thread(target=stop)
-    stopping.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(store, engine(teacher, concurrency=16), asks(500))
-        assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
-        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
-    finally:
-        stopping.join()
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
-    assert held(store) == teacher.calls < 60
-    told = capsys.readouterr().out
-    assert re.sub(r"\d+ answers", "16 answers", told) == (
-        "  stopping: 16 answers are under way and may be paid for; once more to leave at once\n"
-    )
 
 
 def test_an_attempt_that_never_began_costs_nothing(store: Store) -> None:

@@ -18,7 +18,7 @@ from stages.engines.rescue import rescue
 from stages.engines.store import Store
 from stages.engines.terms import Purse
 from tests.engines.helpers import silent
-from tests.engines.teacher_server import Teacher, asks, chat, engine, run
+from tests.engines.teacher_server import Teacher, asks, chat, engine, held, run
 
 PRICE = Price(1.0, 2.0, "stated")
 LONG = "x" * 20_000
@@ -32,10 +32,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def held(store: Store) -> int:
-    return sum(store.count().values())
-
-
 def pages(store: Store, count: int) -> None:
     """A disk that has room for so many more pages."""
     used = store.db.execute("PRAGMA page_count").fetchone()[0]
@@ -45,7 +41,9 @@ def pages(store: Store, count: int) -> None:
 def test_what_a_full_disk_cannot_take_is_rescued(
     teacher: Teacher, store: Store, temporary: Path
 ) -> None:
-    teacher.reply, teacher.latency = lambda n, body: chat(LONG), lambda in_flight: 0.05
+    made = chat(LONG)
+    made["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": 0, "top_logprobs": []}]}
+    teacher.reply, teacher.latency = lambda n, body: made, lambda in_flight: 0.05
     pages(store, 300)
     wanted = asks(500, about="suite/task/plan", row="row-1", top_logprobs=1)
     with pytest.raises(UserError) as caught:
@@ -71,6 +69,7 @@ def test_what_a_full_disk_cannot_take_is_rescued(
         assert (line["max_tokens"], line["top_logprobs"]) == (64, 1)
         assert (line["about"], line["row"]) == ("suite/task/plan", "row-1")
         assert (line["text"], line["finish_reason"]) == (LONG, "stop")
+        assert line["logprobs"] == '[["x",0,[]]]'
         assert (line["prompt_tokens"], line["completion_tokens"]) == (5, 3)
         assert line["usd"] == pytest.approx(11e-6)
     assert sorted(item.name for item in path.parent.iterdir()) == ["answers.jsonl"]
