@@ -95,7 +95,8 @@ def test_the_other_process_goes_on_when_the_buyer_is_killed(
             assert first.done == 200
     assert held(store) == 200
     assert asked - stored <= 8 + MANY + 8
-    assert teacher.calls - asked == 200 - stored
+    # what the killed one had sent may reach the server a little later
+    assert 200 - stored <= teacher.calls - asked <= 200 - stored + 8
 
 
 def test_a_killed_run_leaves_what_it_may_owe_on_the_ledger(teacher: Teacher, store: Store) -> None:
