@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check plan diff store repro test lint fuzz bench report schema-docs lock clean
+.PHONY: help setup demo check plan diff compare store repro test lint fuzz bench report schema-docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ plan: setup ## Show what the teacher would be asked, and what is held already
 
 diff: setup ## Show what specs, prompts and requests changed: make diff REV=HEAD~1
 	@python -m stages.diff $(or $(REV),HEAD)
+
+compare: setup ## Show what results changed: make compare REV=HEAD~1 [REV2=HEAD]
+	@python -m stages.compare $(or $(REV),HEAD) $(REV2)
 
 store: setup ## Show what is held; EXPORT=file IMPORT="file …" MERGE=file CHECK=1 REFILL=1
 	@python -m stages.store $(if $(EXPORT),export $(EXPORT)) $(if $(IMPORT),import $(IMPORT)) \

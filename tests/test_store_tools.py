@@ -228,8 +228,8 @@ def test_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_make_store(variables: list[str], arguments: str) -> None:
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "--assume-old=setup", "--assume-old=.venv/.installed", "store",
-         *variables],
+        ["make", "--no-print-directory", "--dry-run", "--assume-old=setup",
+         "--assume-old=.venv/.installed", "store", *variables],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     )  # fmt: skip
     command = done.stdout[done.stdout.index("python -m stages.store") :].replace("\\\n", " ")
