@@ -1,38 +1,51 @@
-"""Find the answer that a completion states, by a task's ordered rules."""
+"""Find the answer that a completion states, by a task's ordered rules.
+
+| rule | yields |
+|---|---|
+| `after: words` | what follows their last occurrence, by the answer type: the first number, choice, yes or no, or date on that line; for exact, string, letters and f1 the sentence; for a list the sentence or the bulleted lines; for maths the sentence, the displayed formula, or the formula or number that the sentence begins with |
+| `first: kind`, `last: kind` | that number, choice, yes or no, or date of the whole completion |
+| `boxed: true` | what the last balanced `\\boxed{...}` or `\\fbox{...}` holds |
+| `whole: true` | the completion, when it is an answer and nothing else |
+
+A statement that the next sentence takes back ("The answer is 5. No, 6.") yields nothing, so that the
+next rule is tried.
+"""  # noqa: E501
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, takewhile
 from typing import Any
 
-from stages.scoring.verify import NUMBER, letter, number, read, yes_or_no
+from stages.scoring.find import item, lower
+from stages.scoring.verify import letter, read
 
-# Every number lies in one such run, but for the sign, currency and point before its first digit.
-# Python scans for a plain character set far quicker than for `NUMBER`.
-_DIGITS = re.compile(r"[0-9][-+\u22120-9.,/\seExX\u00d7*^{}]*")
-_BEFORE_DIGIT = 5
-_YES_NO = re.compile(r"(?<![^\W_])(yes|no)(?![^\W_])", re.IGNORECASE)
-# A capital alone is an option letter, unless it reads as the article or the pronoun.
-_LETTER = re.compile(
-    r"""
-    \(\s?([A-Za-z])\s?\)
-  | (?<![^\W_])(?<!['\u2019-])([a-z])\)
-  | (?<![^\W_])(?<!['\u2019-])
-    ([A-Z])
-    (?![^\W_]|['\u2019-]\w|\.\w)
-    (?!(?<=[AI])\s(?!\s?(?:is|because|since|as|and|or|which)(?![^\W_]))\s?[^\W\d_])
-    """,
-    re.VERBOSE,
-)
+RULES = ("after", "first", "last", "boxed", "whole")
+
 _LOWER_LETTER_FIRST = re.compile(r"[\"'*]*([a-z])(?=[.:,](?:\s|$))")
 _LINE = re.compile(r"[^\r\n]*")
 _BEHIND_MARKER = re.compile(r"[\s*]*:?[\s*]*")
+_BULLET = re.compile(r"[ \t]*(?:[-*\u2022]|\(?[0-9]{1,3}[.)])[ \t]+\S")
 _SENTENCE_END = re.compile(
     r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)[.!?][\"'\u201d\u2019*)\]]*(?=\s|$)"
+)
+_TAKEN_BACK = re.compile(
+    r"\s*(?:(?:oh |but |hmm,? )?"
+    r"(?:no|nope|wait|sorry|oops|correction|hold on|scratch that|i mean|on second thought)"
+    r"\s?[,.:;!\u2026\u2014\u2013-]|actually\b|that(?:'s| is) (?:wrong|not right))",
+    re.IGNORECASE,
+)
+_LONGEST = 2000
+"""Characters of a statement that are looked through for a formula or a list's first line."""
+_MORE = re.compile(r",?\s*(?:(?:or|and|to|through|times)\b|[-=+<>/^0-9$\\(])")
+_REASON = re.compile(
+    r"[,;]?\s(?:because|since|as|so|which|where|when|for|by|if|that|after|per)\s", re.IGNORECASE
+)
+_NUMBER_AND_WORDS = re.compile(
+    r"(?!.*\b(?:or|nor|not|times|plus|minus|divided|over|to|mod|[b-zB-Z])\b)"
+    r"(?P<number>\\?\$?-?[0-9][0-9,./]*%?)(?:[\s,]+[^\W\d_]+)+\W*"
 )
 
 
@@ -62,8 +75,7 @@ def extract(
 
     Args:
         completion: What the model wrote.
-        rules: `{after: marker}`, `{first: kind}`, `{last: kind}` or `{whole: true}`, where kind
-            is number, choice or yes_no.
+        rules: Each a mapping of one of `RULES` to its value; the module says what they yield.
         answer_type: One of `stages.scoring.verify.ANSWER_TYPES`.
         options: For a choice, the option texts; the first is A.
 
@@ -72,7 +84,7 @@ def extract(
     """
     for index, rule in enumerate(rules):
         name, value = next(iter(rule.items()), ("", ""))
-        if len(rule) != 1 or name not in ("after", "first", "last", "whole"):
+        if len(rule) != 1 or name not in RULES:
             raise ValueError(f"no extraction rule {dict(rule)!r}")
         start: int | None = None
         found: str | None = None
@@ -83,8 +95,10 @@ def extract(
         elif name == "whole":
             found = read(completion, answer_type, options) if value else None
         else:
-            item = _item(completion, value, options, last=name == "last")
-            found = None if item is None else read(item, answer_type, options)
+            text = _boxed(completion) if name == "boxed" else item(
+                completion, value, options, last=name == "last"
+            )  # fmt: skip
+            found = None if text is None else read(text, answer_type, options)
         if found is not None:
             return Extraction(found, start, index)
     return Extraction(None)
@@ -96,7 +110,7 @@ def follows_format(extraction: Extraction) -> bool:
 
 
 def _last_marker(completion: str, marker: str) -> int | None:
-    text, wanted = _lower(completion), _lower(marker)
+    text, wanted = lower(completion), lower(marker)
     if not wanted:
         raise ValueError("the marker of an `after` rule is empty")
     end = len(text)
@@ -109,91 +123,65 @@ def _last_marker(completion: str, marker: str) -> int | None:
     return None
 
 
+def _boxed(completion: str) -> str | None:
+    from stages.scoring.latex import last_box
+
+    return last_box(completion)
+
+
 def _behind(completion: str, position: int, answer_type: str, options: Sequence[str]) -> str | None:
     gap = _BEHIND_MARKER.match(completion, position)
     start = gap.end() if gap else position
     line = _LINE.match(completion, start)
     text = line[0] if line else ""
-    if answer_type in ("exact", "string", "letters"):
-        end = _SENTENCE_END.search(text)
-        return read(text[: end.end()] if end else text, answer_type)
+    ending = _SENTENCE_END.search(text)
+    sentence = text[: ending.end()] if ending else text
+    taken_back = _TAKEN_BACK.match(completion, start + len(sentence))
+    if taken_back and answer_type != "yes_no":
+        return None
+    if answer_type in ("exact", "string", "letters", "f1"):
+        return read(sentence, answer_type)
+    if answer_type == "list":
+        return read(_bulleted(completion[position : position + _LONGEST]) or sentence, answer_type)
+    if answer_type == "maths":
+        shown = _formulas(completion, start, sentence[:_LONGEST])
+        return next((it for it in (read(each, "maths") for each in shown) if it), None)
     if answer_type == "choice":
         stated = read(text, "choice", options)
-        lower = _LOWER_LETTER_FIRST.match(text)
-        if stated is None and lower:
-            stated = letter(lower[1], options)
+        lower_letter = _LOWER_LETTER_FIRST.match(text)
+        if stated is None and lower_letter:
+            stated = letter(lower_letter[1], options)
         if stated is not None:
             return stated
-    return _item(text, answer_type, options, last=False)
+    found = item(text, answer_type, options, last=False)
+    # "The answer is no. No, it is not." takes nothing back.
+    agrees = taken_back and found == "no" and taken_back[0].lstrip()[:2].lower() == "no"
+    return None if taken_back and not agrees else found
 
 
-def _item(text: str, kind: str, options: Sequence[str], *, last: bool) -> str | None:
-    if kind == "number":
-        match = _last_number(text) if last else _first_number(text)
-        return number(match) if match else None
-    if kind == "yes_no":
-        match = _pick(_YES_NO.finditer(text), last)
-        return yes_or_no(match[1]) if match else None
-    if kind == "choice":
-        spans = [*_letters(text, options, last), *_option_texts(text, options, last)]
-        if not spans:
-            return None
-        # The longer of two texts at one place: "green ball" is not the option "ball".
-        if last:
-            return max(spans, key=lambda span: (span[1], span[1] - span[0]))[2]
-        return min(spans, key=lambda span: (span[0], span[0] - span[1]))[2]
-    raise ValueError(f"nothing to find of kind {kind!r}; there are number, choice, yes_no")
+def _bulleted(text: str) -> str:
+    """The lines of a bulleted or numbered list, where the text begins with one of two or more."""
+    lines = dropwhile(lambda line: not line.strip(" \t*:"), text.splitlines())
+    items = list(takewhile(_BULLET.match, lines))
+    return "\n".join(items) if len(items) > 1 else ""
 
 
-def _first_number(text: str) -> re.Match[str] | None:
-    digit = _DIGITS.search(text)
-    return NUMBER.search(text, max(0, digit.start() - _BEFORE_DIGIT)) if digit else None
-
-
-def _last_number(text: str) -> re.Match[str] | None:
-    for start, end in reversed([run.span() for run in _DIGITS.finditer(text)]):
-        low, high = max(0, start - _BEFORE_DIGIT), end + 2
-        kept = deque(NUMBER.finditer(text, low, high), maxlen=1)
-        # A match that ends before the run is the tail of an earlier number.
-        if kept and kept[0].end() > start:
-            return kept[0]
-    return None
-
-
-def _pick(matches: Iterator[re.Match[str]], last: bool) -> re.Match[str] | None:
-    if not last:
-        return next(matches, None)
-    kept = deque(matches, maxlen=1)
-    return kept[0] if kept else None
-
-
-def _letters(text: str, options: Sequence[str], last: bool) -> Iterator[tuple[int, int, str]]:
-    named = ((m, letter(m[1] or m[2] or m[3], options)) for m in _LETTER.finditer(text))
-    spans = ((m.start(), m.end(), name) for m, name in named if name)
-    yield from deque(spans, maxlen=1) if last else islice(spans, 1)
-
-
-def _option_texts(text: str, options: Sequence[str], last: bool) -> Iterator[tuple[int, int, str]]:
-    lowered = _lower(text) if options else ""
-    for index, option in enumerate(options):
-        wanted = _lower(option.strip())
-        if not wanted:
-            continue
-        low, high = 0, len(lowered)
-        while True:
-            at = lowered.rfind(wanted, 0, high) if last else lowered.find(wanted, low)
-            if at < 0:
-                break
-            end = at + len(wanted)
-            if not (lowered[max(at - 1, 0) : at].isalnum() or lowered[end : end + 1].isalnum()):
-                yield at, end, chr(ord("A") + index)
-                break
-            low, high = at + 1, end - 1
-
-
-def _lower(text: str) -> str:
-    """Lower case that keeps every position, which `str.lower` does not for a few letters."""
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+def _formulas(completion: str, start: int, sentence: str) -> Iterator[str]:
+    """What of a statement may be its formula, the most first."""
+    for opening, ending in (("\\[", "\\]"), ("$$", "$$")):
+        if completion.startswith(opening, start):
+            inside = completion[start + 2 : start + _LONGEST].partition(ending)
+            if inside[1] and "\n" in inside[0]:
+                yield inside[0]
+    yield sentence
+    reason = _REASON.search(sentence)
+    if reason:
+        yield sentence[: reason.start()]
+    for opening, ending in (("$", "$"), ("\\(", "\\)")):
+        if sentence.startswith(opening):
+            inner, closed, rest = sentence[len(opening) :].partition(ending)
+            if closed and not _MORE.match(rest):
+                yield inner
+    words = _NUMBER_AND_WORDS.fullmatch(sentence)
+    if words:
+        yield words["number"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from stages.scoring.extract import extract, follows_format
 from stages.scoring.stats import wilson
-from stages.scoring.verify import verify
+from stages.scoring.verify import agrees
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def judge(completion: str, row: Mapping[str, Any], task: Mapping[str, Any]) -> V
     found = extract(completion, answer["extract"], answer["type"], options)
     return Verdict(
         answer=found.answer,
-        correct=verify(found.answer, row["gold"], answer["type"], options),
+        correct=found.answer is not None
+        and agrees(found.answer, row["gold"], answer["type"], options),
         follows_format=follows_format(found),
         rationale=completion[: found.start].strip(),
     )

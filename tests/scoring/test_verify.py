@@ -151,8 +151,8 @@ def test_no_answer_never_verifies(answer_type: str) -> None:
 
 
 def test_unknown_type_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no answer type 'maths'"):
-        read("12", "maths")
+    with pytest.raises(ValueError, match="no answer type 'colour'"):
+        read("12", "colour")
 
 
 def test_shuffled_golds_are_accepted_only_by_coincidence() -> None:
