@@ -28,7 +28,8 @@ def main() -> None:
     tasks = read_json(folder / "tasks.json")
     engine = LocalEngine(top / f"build/checkpoints/{run}")
     asked = [
-        (row, request(engine, row["messages"], limit)) for row in read_rows(folder / "test.jsonl")
+        (row, request(engine, row["messages"], limit, about=f"test/{row['task']}/{run}"))
+        for row in read_rows(folder / "test.jsonl")
     ]
     with Store(default_path()) as store:
         progress = Progress(f"evaluate {run}", "answers")
