@@ -82,13 +82,16 @@ def _rounds(
     """All first requests together, then all second ones, and so on."""
     going = [(job, next(job)) for job in jobs]
     held = generated = tokens = finished = 0
+    shown = -1
     while going:
         wanted = _distinct([request for _, request in going])
         asked = {request.key: request.max_tokens for request in wanted}
         done = finished
 
         def told(have: int, made: int, done: int = done, before: int = tokens) -> None:
-            progress(min(done + have, total), total, before + made)
+            nonlocal shown
+            shown = min(done + have, total)
+            progress(shown, total, before + made)
 
         answers, missing, made = _round(wanted, engine, store, told)
         held, generated, tokens = held + len(wanted) - missing, generated + missing, tokens + made
@@ -103,7 +106,8 @@ def _rounds(
             except StopIteration:
                 finished += 1
         going = further
-    progress(finished, total, tokens)
+    if shown != finished:
+        progress(finished, total, tokens)
     return Counts(held, generated)
 
 
