@@ -31,7 +31,7 @@ def main() -> None:
         reason = reason_for(item, verdict)
         place = {key: item[key] for key in ("id", "task", "strategy", "sample")}
         if reason == KEPT:
-            kept.append({**place, "rationale": verdict.rationale, "answer": row["gold"]})
+            kept.append({**place, "rationale": verdict.rationale, "answer": row["answer"]})
         else:
             dropped.append(
                 {**place, "reason": reason, "answer": verdict.answer, "gold": row["gold"],

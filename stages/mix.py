@@ -40,7 +40,7 @@ def mixed(top: Path, run: Run, targets: dict[str, str]) -> Iterator[dict[str, An
         }
         if run.train_on == "answers":
             for row in rows.values():
-                yield _row(row, "answers", 0, targets, answer=row["gold"])
+                yield _row(row, "answers", 0, targets, answer=row["answer"])
             continue
         selected = read_json(top / f"build/selected/{suite}.json")
         for item in read_rows(top / f"build/curated/{suite}.jsonl"):

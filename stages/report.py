@@ -17,7 +17,7 @@ from rich.table import Table
 from stages.core.console import entry, root, say
 from stages.core.errors import user_error
 from stages.core.jsonl import atomic, read_json, read_rows, write_json
-from stages.scoring.stats import mcnemar
+from stages.scoring.paired import mcnemar, pairs
 from stages.spec.model import Params
 from stages.spec.read import load_params
 
@@ -59,9 +59,9 @@ def gather(top: Path, params: Params) -> dict[str, Any]:
     for run in params.runs[1:]:
         for task, ours in right[run.id].items():
             theirs = right[baseline].get(task, {})
-            shared = sorted(ours.keys() & theirs.keys())
+            shared = ours.keys() & theirs.keys()
             if shared:
-                p = mcnemar([ours[i] for i in shared], [theirs[i] for i in shared])
+                p = mcnemar(pairs({i: theirs[i] for i in shared}, {i: ours[i] for i in shared}))
                 metrics[run.id][task][f"p_against_{baseline}"] = float(f"{p:.3g}")
     return metrics
 

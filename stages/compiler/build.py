@@ -20,6 +20,7 @@ from stages.compiler.prompts import Messages, Renderer, variables
 from stages.compiler.rows import Row
 from stages.compiler.templates import ANSWERS
 from stages.core.jsonl import write_json, write_rows
+from stages.scoring.verify import stated
 from stages.spec.model import Run, Task
 from stages.spec.project import Project
 
@@ -122,6 +123,7 @@ def _asked(
                 limit = strategy.calls[0].max_tokens
                 prompts[name] = {"messages": messages, "max_tokens": limit}
             if not probing:
+                record["answer"] = stated(row.gold, task.answer_type)
                 record["worked"] = {name: row.worked[name] for name in names if name in row.worked}
                 record["student"] = _erased(project, renderer, task, row, names)
             yield record

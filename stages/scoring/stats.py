@@ -23,25 +23,6 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     return max(0.0, low), min(1.0, high)
 
 
-def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
-    """Exact two-sided p value that two runs differ, from the items on which they disagree.
-
-    Raises:
-        ValueError: The runs did not answer the same number of items.
-    """
-    if len(ours) != len(theirs):
-        raise ValueError(f"paired runs need the same items: {len(ours)} against {len(theirs)}")
-    gained = sum(1 for a, b in zip(ours, theirs, strict=True) if a and not b)
-    lost = sum(1 for a, b in zip(ours, theirs, strict=True) if b and not a)
-    n = gained + lost
-    term = tail = 1
-    for i in range(1, min(gained, lost) + 1):
-        term = term * (n - i + 1) // i
-        tail += term
-    # Integers to the end: two to the n leaves the range of floats at n = 1024.
-    return min(1.0, 2 * tail / (1 << n))
-
-
 def macro(
     groups: Sequence[Sequence[bool]],
     confidence: float = 0.95,

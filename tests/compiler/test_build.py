@@ -61,6 +61,20 @@ def test_rows_carry_what_their_reader_needs_and_no_gold_in_a_prompt(project: Cop
     assert tasks["coin_flip"]["selects"] is True
 
 
+def test_the_answer_to_train_on_is_the_gold_as_a_reader_would_write_it(project: Copy) -> None:
+    _compile(project)
+    rows = project.root / "out/suites/symbolic/train.jsonl"
+    assert {row["answer"] for row in read_rows(rows) if row["task"] == "coin_flip"} <= {"yes", "no"}
+    project.edit(COIN, "gold: {get: answer}", "gold: {render: '[\"yes\", \"no\"]'}")
+    project.edit(COIN, "type: yes_no", "type: list")
+    task = project.read(COIN).replace(", {last: yes_no}", "")
+    kept = task[: task.index("  - {completion: \"Yes")]
+    project.write(COIN, kept.replace("is no.\", answer: \"no\"", "is no.\", answer: '[\"no\"]'"))
+    _compile(project)
+    coins = [row for row in read_rows(rows) if row["task"] == "coin_flip"]
+    assert {(row["gold"], row["answer"]) for row in coins} == {('["yes", "no"]', "yes, no")}
+
+
 def test_splits_of_a_run_are_its_suites_rows(project: Copy) -> None:
     _compile(project)
     rows = list(read_rows(project.root / "out/runs/selected/test.jsonl"))

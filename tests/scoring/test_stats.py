@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.scoring.stats import chance, macro, mcnemar, wilson
+from stages.scoring.stats import chance, macro, wilson
 
 
 @pytest.mark.parametrize(
@@ -33,33 +31,6 @@ def test_wilson_holds_the_share(counts: tuple[int, int]) -> None:
 def test_wilson_refuses_impossible_counts() -> None:
     with pytest.raises(ValueError, match="5 successes of 4"):
         wilson(5, 4)
-
-
-def by_enumeration(gained: int, lost: int) -> float:
-    n = gained + lost
-    far = abs(gained - n / 2)
-    signs = itertools.product((0, 1), repeat=n)
-    return sum(abs(sum(row) - n / 2) >= far for row in signs) / (1 << n)
-
-
-@pytest.mark.parametrize(
-    ("gained", "lost"), [(0, 0), (1, 0), (5, 0), (6, 1), (7, 3), (4, 4), (2, 9)]
-)
-def test_mcnemar_is_exact(gained: int, lost: int) -> None:
-    ours = [True] * gained + [False] * lost + [True, False]
-    theirs = [False] * gained + [True] * lost + [True, False]
-    assert mcnemar(ours, theirs) == pytest.approx(by_enumeration(gained, lost))
-    assert mcnemar(ours, theirs) == mcnemar(theirs, ours)
-
-
-def test_mcnemar_on_many_items() -> None:
-    assert mcnemar([True] * 5000, [False] * 5000) == 0.0
-    assert mcnemar([True, False] * 3000, [False, True] * 3000) == 1.0
-
-
-def test_mcnemar_refuses_different_items() -> None:
-    with pytest.raises(ValueError, match="same items: 1 against 2"):
-        mcnemar([True], [True, False])
 
 
 def test_macro_weighs_groups_alike_and_repeats_itself() -> None:
