@@ -3,6 +3,9 @@
 ``lm-eval`` reads lm-evaluation-harness task YAMLs, ``promptsource`` its ``templates.yaml`` files;
 folders are searched. Writes ``specs/tasks/SUITE/*.yaml`` and says, for each file, what it could
 not carry over. Nothing that is there already is overwritten without ``--force``.
+
+``published FROM SPLITS OUT`` brings in rows: the twelve tasks of Fine-tune-CoT with their teacher's
+completions, from checkouts of zero_shot_cot and of reasoning-teacher.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from pathlib import Path
 
 from stages.core.console import entry, root, say
 from stages.core.errors import UserError, user_error
-from stages.importing import lm_eval, promptsource
+from stages.importing import lm_eval, promptsource, published
 from stages.importing.draft import Draft, NotCarriedError, unused, write_all
 from stages.spec.read import load_strategies
 
@@ -22,12 +25,32 @@ from stages.spec.read import load_strategies
 def main() -> None:
     """Import, then report file by file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tool", choices=("lm-eval", "promptsource"))
-    parser.add_argument("suite", help="the folder under specs/tasks/ to write to")
-    parser.add_argument("paths", nargs="+", type=Path, help="files, or folders to search")
-    parser.add_argument("--revision", help="the data set's full commit, 40 hex digits")
-    parser.add_argument("--force", action="store_true", help="overwrite specs that are there")
+    tools = parser.add_subparsers(dest="tool", required=True)
+    for tool in ("lm-eval", "promptsource"):
+        specs = tools.add_parser(tool)
+        specs.add_argument("suite", help="the folder under specs/tasks/ to write to")
+        specs.add_argument("paths", nargs="+", type=Path, help="files, or folders to search")
+        specs.add_argument("--revision", help="the data set's full commit, 40 hex digits")
+        specs.add_argument("--force", action="store_true", help="overwrite specs that are there")
+    rows = tools.add_parser("published")
+    rows.add_argument("source", metavar="FROM", type=Path, help="a checkout of zero_shot_cot")
+    rows.add_argument("splits", metavar="SPLITS", type=Path, help="one of reasoning-teacher")
+    rows.add_argument("out", metavar="OUT", type=Path, help="the folder to write to")
+    rows.add_argument(
+        "--dataset-order", action="store_true",
+        help="number all tasks' rows as the published lists do, which gives the paper's own splits",
+    )  # fmt: skip
     arguments = parser.parse_args()
+    if arguments.tool == "published":
+        for line in published.convert(
+            arguments.source, arguments.splits, arguments.out, arguments.dataset_order
+        ):
+            say(line)
+    else:
+        _import_specs(arguments)
+
+
+def _import_specs(arguments: argparse.Namespace) -> None:
     top = root()
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", arguments.suite):
         raise user_error(

@@ -2,7 +2,8 @@
 
 Reads ``build/compiled/``, ``build/curated/``, ``build/selected/``; writes ``build/mix/RUN.jsonl``,
 a header and then the rows.
-The strategy's prompt is erased here: a row holds the student's own messages and the target.
+The strategy's prompt is erased here, unless the run keeps it: a row holds the student's own
+messages and the target. The header tells each task's strategy.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from stages.core.console import entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
+from stages.spec.methods import ANSWERS, KEPT, NOTHING, SELECTED
 from stages.spec.model import Run
 from stages.spec.read import load_params
 from stages.spec.render import render_text
@@ -24,45 +26,70 @@ def main() -> None:
     top = root()
     targets = read_json(top / "build/compiled/targets.json")
     for run in load_params(top).runs:
-        header = {"run": run.id, "train_on": run.train_on}  # DVC warns of empty files
-        rows = chain([header], mixed(top, run, targets))
+        chosen = strategies(top, run)
+        header = {"run": run.id, "train_on": run.train_on, "strategies": chosen}
+        rows = chain([header], mixed(top, run, chosen, targets))
         count = write_rows(top / f"build/mix/{run.id}.jsonl", rows) - 1
         say(f"mix {run.id}: {count} rows")
 
 
-def mixed(top: Path, run: Run, targets: dict[str, str]) -> Iterator[dict[str, Any]]:
+def strategies(top: Path, run: Run) -> dict[str, str]:
+    """By task of the run, the strategy it is trained on, or prompted with where nothing is."""
+    chosen: dict[str, str] = {}
+    for suite in run.suites:
+        tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
+        for task in (name for name in tasks if not run.tasks or name in run.tasks):
+            chosen[task] = run.train_on
+            if run.train_on == NOTHING:
+                chosen[task] = run.prompted or ""
+            elif run.train_on == SELECTED:
+                chosen[task] = read_json(top / f"build/selected/{suite}.json")[task]["strategy"]
+    return chosen
+
+
+def mixed(
+    top: Path, run: Run, chosen: dict[str, str], targets: dict[str, str]
+) -> Iterator[dict[str, Any]]:
     """The run's training rows, suite by suite in the order of ``params.yaml``."""
-    if run.train_on == "nothing":
+    if run.train_on == NOTHING:
         return
     for suite in run.suites:
         rows = {
-            row["id"]: row for row in read_rows(top / f"build/compiled/suites/{suite}/train.jsonl")
+            row["id"]: row
+            for row in read_rows(top / f"build/compiled/suites/{suite}/train.jsonl")
+            if row["task"] in chosen
         }
-        if run.train_on == "answers":
+        if run.train_on == ANSWERS:
             for row in rows.values():
-                yield _row(row, "answers", 0, targets, answer=row["answer"])
+                yield _row(run, row, ANSWERS, 0, targets, answer=row["answer"])
             continue
-        selected = read_json(top / f"build/selected/{suite}.json")
         for item in read_rows(top / f"build/curated/{suite}.jsonl"):
-            wanted = run.train_on
-            if wanted == "selected":
-                wanted = selected[item["task"]]["strategy"]
-            if item["strategy"] == wanted:
+            if item["strategy"] == chosen.get(item["task"]):
                 yield _row(
-                    rows[item["id"]], wanted, item["sample"], targets,
+                    run, rows[item["id"]], item["strategy"], item["sample"], targets,
                     answer=item["answer"], rationale=item["rationale"],
                 )  # fmt: skip
 
 
 def _row(
-    row: dict[str, Any], strategy: str, sample: int, targets: dict[str, str], **values: str
-) -> dict[str, Any]:
+    run: Run, row: dict[str, Any], strategy: str, sample: int, targets: dict[str, str],
+    **values: str,
+) -> dict[str, Any]:  # fmt: skip
+    target, student, form = strategy, row["student"], {}
+    if run.format:
+        target = f"{run.format_name}/{'answers' if strategy == ANSWERS else 'rationale'}"
+        messages, form = student[run.format_name], {"api": "completions"}
+    elif run.prompt == KEPT:
+        messages = row["prompts"][strategy]["messages"]
+    else:
+        messages = student.get(strategy, student["answers"])
     return {
         "id": f"{row['id']}/{sample}",
         "task": row["task"],
         "strategy": strategy,
-        "messages": row["student"].get(strategy, row["student"]["answers"]),
-        "completion": render_text(targets[strategy], {**row["variables"], **values}),
+        "messages": messages,
+        **form,
+        "completion": render_text(targets[target], {**row["variables"], **values}),
     }
 
 

@@ -87,7 +87,9 @@ def show(metrics: dict[str, Any], selected: dict[str, Any], params: Params) -> N
     table = Table(title="Test accuracy with 95 % interval")
     for name in ("task", *metrics, "strategy selected"):
         table.add_column(name, overflow="fold")
-    for task in (*selected, "macro"):
+    named = dict.fromkeys([*selected, *(task for run in metrics.values() for task in run)])
+    named.pop("macro", None)
+    for task in (*named, "macro"):
         choice = selected.get(task)
         note = (
             f"{choice['strategy']}{' (fallback: student at floor)' if choice['at_floor'] else ''}"

@@ -19,12 +19,13 @@ from stages.spec.read import load_params
 
 
 def main() -> None:
-    """Select for one suite."""
+    """Select for one suite, for the tasks that a run selects for."""
     top = root()
     params = load_params(top)
     suite = argument("suite", params.suites)
-    tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
-    rows = {row["id"]: row for row in read_rows(top / f"build/compiled/suites/{suite}/probe.jsonl")}
+    folder = top / f"build/compiled/suites/{suite}"
+    tasks = {k: task for k, task in read_json(folder / "tasks.json").items() if task["selects"]}
+    rows = {row["id"]: row for row in read_rows(folder / "probe.jsonl")}
     outcomes: dict[str, dict[str, list[tuple[bool, int]]]] = {
         name: {strategy: [] for strategy in task["candidates"]} for name, task in tasks.items()
     }

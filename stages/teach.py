@@ -36,7 +36,7 @@ def main() -> None:
     folder, out = top / f"build/compiled/suites/{suite}", top / f"build/rationales/{suite}.jsonl"
     tasks = read_json(folder / "tasks.json")
     selected = read_json(top / f"build/selected/{suite}.json")
-    strategies = {name: wanted(task, selected[name]) for name, task in tasks.items()}
+    strategies = {name: wanted(task, selected.get(name)) for name, task in tasks.items()}
     rows = folder / "train.jsonl"
     if params.teacher["engine"] == "recorded":
         recorded = Recorded(top / "build/teacher")

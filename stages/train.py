@@ -7,15 +7,15 @@ Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/
 from __future__ import annotations
 
 import shutil
-from itertools import islice
 from pathlib import Path
 
 from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import absent, read_json, read_rows, write_json
-from stages.engines.ask import request
+from stages.engines.ask import examination
 from stages.engines.local import Generator, LocalEngine
 from stages.engines.local import plan as plan_batches
 from stages.scoring.judge import by_task, judge
+from stages.spec.methods import NOTHING
 from stages.spec.read import load_params
 from stages.training.tokenise import tokenise
 
@@ -30,7 +30,7 @@ def main() -> None:
     student = top / "build/student"
     if not student.is_dir():
         raise absent(student)
-    if runs[run].train_on == "nothing":
+    if runs[run].train_on == NOTHING:
         shutil.copytree(student, out, dirs_exist_ok=True)
         write_json(log / "loss.json", [])
         write_json(log / "valid.json", [])
@@ -38,17 +38,18 @@ def main() -> None:
         return
     from stages.training.sft import train
 
-    generator = Generator.load(student)
-    rows = islice(read_rows(top / f"build/mix/{run}.jsonl"), 1, None)
-    examples = tokenise(rows, generator.tokenizer, params.train["max_length"])
+    generator, settings = Generator.load(student), {**params.train, **runs[run].train}
+    rows = read_rows(top / f"build/mix/{run}.jsonl")
+    chosen = next(rows)["strategies"]
+    examples = tokenise(rows, generator.tokenizer, settings["max_length"])
     tokens = sum(len(example.ids) for example in examples)
     say(f"train {run}: {len(examples)} rows of {tokens / len(examples):.0f} tokens")
     progress = Progress(f"train {run}", "steps")
     measured = train(
         generator,
         examples,
-        lambda student: valid_accuracy(top, run, student, params.evaluate["max_tokens"]),
-        params.train,
+        lambda student: valid_accuracy(top, run, chosen, student, params.evaluate["max_tokens"]),
+        settings,
         out,
         progress,
     )
@@ -58,12 +59,14 @@ def main() -> None:
     say(f"train {run}: best on valid at step {measured.best_step}, accuracy {best:.0%}")
 
 
-def valid_accuracy(top: Path, run: str, generator: Generator, limit: int) -> float:
+def valid_accuracy(
+    top: Path, run: str, chosen: dict[str, str], generator: Generator, limit: int
+) -> float:
     """Mean over tasks of the accuracy on the valid rows, greedy."""
     folder = top / f"build/compiled/runs/{run}"
     tasks = read_json(folder / "tasks.json")
     rows = list(read_rows(folder / "valid.jsonl"))
-    asked = [request(LIVE, row["messages"], limit) for row in rows]
+    asked = [examination(LIVE, row, chosen, limit) for row in rows]
     texts = {}
     for batch in plan_batches(asked, {item.key for item in asked}, generator):
         for item, completion in zip(batch, generator.generate(batch), strict=True):

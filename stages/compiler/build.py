@@ -3,7 +3,7 @@
 ``build/compiled/suites/<suite>/``: ``tasks.json`` how to score; ``calls.json`` the calls after the
 first, of strategies that have any, and what they read of a task; ``probe.jsonl`` the student's
 questions under every strategy; ``train.jsonl`` the teacher's questions under every strategy.
-``build/compiled/runs/<run>/``: ``valid.jsonl``, ``test.jsonl``, ``tasks.json``.
+``build/compiled/runs/<run>/``: ``valid.jsonl``, ``test.jsonl``, ``tasks.json``, ``calls.json``.
 ``build/compiled/targets.json``: the template of the training text, by strategy.
 """
 
@@ -21,7 +21,8 @@ from stages.compiler.rows import Row
 from stages.compiler.templates import ANSWERS
 from stages.core.jsonl import write_json, write_rows
 from stages.scoring.verify import stated
-from stages.spec.model import Run, Task
+from stages.spec.methods import ERASED, FORMATS, KEPT, NOTHING
+from stages.spec.model import Run, Strategy, Task
 from stages.spec.project import Project
 
 BY_SUITE = ("probe", "selected", "rationales", "curated", "yield")
@@ -43,16 +44,22 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
         write_rows(folder / "probe.jsonl", asked("probe", tasks))
         write_rows(folder / "train.jsonl", asked("train", tasks))
     for run in project.params.runs:
-        tasks = [task for suite in run.suites for task in project.suite(suite)]
+        tasks = list(filter(run.covers, project.tasks.values()))
         folder = out / "runs" / run.id
-        write_json(folder / "tasks.json", {task.id: scoring(project, task) for task in tasks})
+        write_json(folder / "tasks.json", {task.id: examined(project, run, task) for task in tasks})
+        write_json(folder / "calls.json", run_calls(project, run, tasks))
         for split in ("valid", "test"):
             write_rows(
                 folder / f"{split}.jsonl", _examined(project, renderer, rows, run, tasks, split)
             )
     templates = project.templates
     targets = {name: templates.source(s.target) for name, s in project.strategies.items()}
-    write_json(out / "targets.json", {**targets, "answers": templates.source(ANSWERS)})
+    targets["answers"] = templates.source(ANSWERS)
+    for name, made in FORMATS.items():
+        if made:
+            targets[f"{name}/rationale"] = templates.source(made.rationale)
+            targets[f"{name}/answers"] = templates.source(made.answer)
+    write_json(out / "targets.json", targets)
     return manifest(project, rows, digests)
 
 
@@ -65,6 +72,21 @@ def scoring(project: Project, task: Task) -> dict[str, Any]:
         "candidates": list(project.params.candidates(task)),
         **project.params.trained(task),
     }
+
+
+def examined(project: Project, run: Run, task: Task) -> dict[str, Any]:
+    """`scoring`, with the extraction rules of the format that the run's student writes in."""
+    made = scoring(project, task)
+    if run.format:
+        made["answer"]["extract"] = run.format.extract(run.train_on, list(task.extract))
+        made["answer"]["stop"] = run.format.stop
+    return made
+
+
+def run_calls(project: Project, run: Run, tasks: list[Task]) -> dict[str, Any]:
+    """`later_calls` of the strategy that an untrained student goes through; else none."""
+    chain = [run.prompted] if run.train_on == NOTHING and run.prompted else []
+    return later_calls(project, tasks, chain)
 
 
 def later_calls(project: Project, tasks: list[Task], names: Iterable[str]) -> dict[str, Any]:
@@ -92,7 +114,7 @@ def later_calls(project: Project, tasks: list[Task], names: Iterable[str]) -> di
 def suite_calls(project: Project, suite: str) -> dict[str, Any]:
     """`later_calls` of the strategies that a suite is probed or taught under."""
     params, tasks = project.params, project.suite(suite)
-    pairs = ((*params.candidates(task), *params.taught(task)) for task in tasks)
+    pairs = ((*params.probed(task), *params.taught(task)) for task in tasks)
     return later_calls(project, tasks, dict.fromkeys(name for pair in pairs for name in pair))
 
 
@@ -111,21 +133,25 @@ def _asked(
 ) -> Iterator[dict[str, Any]]:
     probing = split == "probe"
     for task in tasks:
-        names = project.params.candidates(task) if probing else project.params.taught(task)
+        names = project.params.probed(task) if probing else project.params.taught(task)
+        if probing and not names:
+            continue
+        formats = {r.format_name: r.format for r in project.params.runs if r.covers(task)}
         for row in rows[(task.suite, task.id)][split]:
             record = _record(row)
             record["variables"] = variables(task, row)
             record["prompts"] = prompts = {}
             for name in names:
                 strategy = project.strategies[name]
-                messages = renderer.asked(strategy, task, row)
-                digests.add(task, name, messages)
-                limit = strategy.calls[0].max_tokens
-                prompts[name] = {"messages": messages, "max_tokens": limit}
+                prompts[name] = _prompt(renderer, strategy, task, row)
+                digests.add(task, name, prompts[name]["messages"])
             if not probing:
                 record["answer"] = stated(row.gold, task.answer_type)
                 record["worked"] = {name: row.worked[name] for name in names if name in row.worked}
                 record["student"] = _erased(project, renderer, task, row, names)
+                for name, made in formats.items():
+                    if made:
+                        record["student"][name] = renderer.plain(made.user, task, row)
             yield record
 
 
@@ -147,8 +173,27 @@ def _examined(
 ) -> Iterator[dict[str, Any]]:
     for task in tasks:
         student = project.student_of(run.train_on, task)
+        shown: Iterable[str] = [run.prompted] if run.prompted else ()
+        if run.prompt == KEPT and not run.prompted:
+            shown = project.params.candidates(task)  # which one is chosen after this stage
         for row in rows[(task.suite, task.id)][split]:
-            yield {**_record(row), "messages": renderer.erased(student, task, row)}
+            record = _record(row)
+            if run.format:
+                record["messages"] = renderer.plain(run.format.user, task, row)
+                record["api"] = "completions"
+            elif run.prompt == ERASED:
+                record["messages"] = renderer.erased(student, task, row)
+            else:
+                record["variables"] = variables(task, row)
+                record["prompts"] = {
+                    name: _prompt(renderer, project.strategies[name], task, row) for name in shown
+                }
+            yield record
+
+
+def _prompt(renderer: Renderer, strategy: Strategy, task: Task, row: Row) -> dict[str, Any]:
+    messages = renderer.asked(strategy, task, row)
+    return {"messages": messages, "max_tokens": strategy.calls[0].max_tokens}
 
 
 def _record(row: Row) -> dict[str, Any]:

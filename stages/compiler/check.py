@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.compiler.prompts import check_recorded, check_rendering, erasure_conflicts
-from stages.compiler.rows import SPLITS, Row, check_examples, task_rows
+from stages.compiler.rows import SPLITS, check_examples, task_rows
+from stages.compiler.rows import Rows as Split
 from stages.compiler.templates import check_templates
 from stages.core.errors import Problem, UserError
 from stages.core.jsonl import digest
@@ -22,7 +23,7 @@ from stages.spec.project import Project, Specs
 from stages.spec.read import load_project, load_specs
 
 Key = tuple[str, str]
-TaskRows = Mapping[str, Sequence[Row]]
+TaskRows = Mapping[str, Split]
 Rows = dict[Key, TaskRows]
 
 MANY = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from stages.compiler.check import Rows
+from stages.compiler.check import Rows, TaskRows
 from stages.compiler.prompts import Messages
 from stages.compiler.rows import SPLITS
 from stages.core.jsonl import digest
@@ -64,11 +64,18 @@ def manifest(project: Project, rows: Rows, digests: Digests) -> dict[str, Any]:
                 "candidates": list(project.params.candidates(task)),
                 "taught": list(project.params.taught(task)),
                 "rows": {split: len(rows[(suite, name)][split]) for split in SPLITS},
+                **_repeated(rows[(suite, name)], task),
                 "prompts": digests.of(task),
             }
             for (suite, name), task in project.tasks.items()
         },
     }
+
+
+def _repeated(rows: TaskRows, task: Task) -> dict[str, Any]:
+    if task.duplicates == "refuse":
+        return {}
+    return {"duplicates": {split: rows[split].repeated for split in SPLITS}}
 
 
 def _sha(project: Project, file: str) -> str:

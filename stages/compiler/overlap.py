@@ -43,6 +43,11 @@ def template_of(question: str) -> str:
     return re.sub(r"[^\w@]+", " ", masked).strip()
 
 
+def fingerprint(question: str) -> bytes:
+    """64 bits of the question's letters and digits."""
+    return blake2b(normalised(question).encode(errors="replace"), digest_size=8).digest()
+
+
 class Seen:
     """The questions of each split, as 64-bit hashes."""
 
@@ -51,8 +56,7 @@ class Seen:
 
     def add(self, split: str, question: str) -> None:
         """Note the next question of a split."""
-        digest = blake2b(normalised(question).encode(errors="replace"), digest_size=8).digest()
-        self._hashes.setdefault(split, array("Q")).frombytes(digest)
+        self._hashes.setdefault(split, array("Q")).frombytes(fingerprint(question))
 
     def shared(self) -> Iterator[tuple[str, str, list[int]]]:
         """(earlier split, later split, numbers of the later one's rows) of what both hold."""

@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 from stages.compiler.rows import Row
 from stages.core.errors import Problem, UserError
 from stages.spec.lint import LINE_END
+from stages.spec.methods import ERASED, SELECTED, TEACHER_BEST
 from stages.spec.model import Strategy, Task
 from stages.spec.project import Project
 from stages.spec.render import line_of
@@ -32,6 +33,10 @@ class Renderer:
         """The messages of the strategy's first call, to the teacher and to the probed student."""
         call = strategy.calls[0]
         return self._messages(call.system, call.user, task, row)
+
+    def plain(self, name: str, task: Task, row: Row) -> Messages:
+        """The prompt of a format without turns."""
+        return self._messages(None, name, task, row)
 
     def erased(self, strategy: Strategy, task: Task, row: Row) -> Messages:
         """The student's own messages, with the strategy erased (Orca 2, section 4)."""
@@ -128,14 +133,14 @@ def check_recorded(project: Project, task: Task, rows: Sequence[Row]) -> Iterato
 def erasure_conflicts(project: Project) -> Iterator[Problem]:
     """A run that mixes strategies needs one student prompt, else the prompt tells them apart."""
     for run in project.params.runs:
-        if run.train_on != "selected":
+        if run.train_on not in (SELECTED, TEACHER_BEST) or run.prompt != ERASED or run.format:
             continue
-        for task in project.tasks.values():
+        for task in filter(run.covers, project.tasks.values()):
             pairs = {
                 (s.student_system, s.student_user)
                 for s in (project.strategies[name] for name in project.params.candidates(task))
             }
-            if task.suite in run.suites and len(pairs) > 1:
+            if len(pairs) > 1:
                 yield project.document.problem(
                     ("runs", run.id), "E504",
                     f"the candidates of {task.id} have different student prompts, "

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jinja2 import TemplateError
 
 from stages.compiler.fields import check_blocks, reason, value, worked
-from stages.compiler.overlap import Seen, normalised, template_of
+from stages.compiler.overlap import Seen, fingerprint, normalised, template_of
 from stages.core.errors import Problem, UserError
 from stages.data.sources import load_source
 from stages.data.splits import take_splits
@@ -41,10 +41,14 @@ class Row(NamedTuple):
 
 
 class Rows(Sequence[Row]):
-    """The rows of a split, on disk when there are many."""
+    """The rows of a split, on disk when there are many.
+
+    `repeated` counts those that were left out because another split asks the same.
+    """
 
     def __init__(self) -> None:
         self._spool = Spool()
+        self.repeated = 0
 
     def append(self, row: Row) -> None:
         """Add a row at the end."""
@@ -72,20 +76,29 @@ def task_rows(task: Task, root: Path, document: Document) -> dict[str, Rows]:
     except UserError as error:
         raise UserError(_placed(p, task, document) for p in error.problems) from None
     bad: dict[tuple[tuple[str, ...], str, str], list[str]] = {}
-    made: dict[str, Rows] = {}
+    made = {split: Rows() for split in SPLITS}
     seen = Seen()
+    held: set[bytes] | None = set() if task.duplicates == "drop" else None
     for exemplar in task.exemplars:
         seen.add(EXEMPLARS, exemplar["question"])
-    for split in SPLITS:
-        made[split] = Rows()
+    # what is measured stays whole; what repeats it goes
+    for split in SPLITS if held is None else SPLITS[::-1]:
+        asked: set[bytes] = set()
         for number, values in enumerate(raw[split]):
             name = f"{task.id}/{split}/{number}"
             found = _row(task, name, values)
-            if isinstance(found, Row):
-                made[split].append(found)
-                seen.add(split, found.question)
-            else:
+            if not isinstance(found, Row):
                 bad.setdefault(found, []).append(name + _origin(raw[split], number, task))
+                continue
+            if held is not None:
+                if (mark := fingerprint(found.question)) in held:
+                    made[split].repeated += 1
+                    continue
+                asked.add(mark)
+            made[split].append(found)
+            seen.add(split, found.question)
+        if held is not None:
+            held |= asked
     problems += _bad_rows(bad, document)
     if not bad:
         problems += _overlaps(seen, made, task, document)

@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.core.errors import Problem
 from stages.spec.lint import Scope, check_source, constant_text, variables
+from stages.spec.methods import FORMATS
 from stages.spec.model import Strategy
 from stages.spec.project import Specs
 from stages.spec.render import ENCODING
@@ -58,7 +59,7 @@ def check_templates(specs: Specs) -> list[Problem]:
             problems += _unread(specs, strategy, texts)
             problems += _linked(specs, strategy, texts)
             problems += _leaks(specs, strategy, texts)
-    problems += _answers(specs)
+    problems += _fixed(specs)
     if not any(problem.code in ("E301", "E304") for problem in problems):
         problems += _unused(specs)  # else the one that a slip of the pen leaves over
     return problems
@@ -208,20 +209,26 @@ def _ngrams(text: str) -> set[str]:
     return set(_ordered(text))
 
 
-def _answers(specs: Specs) -> list[Problem]:
-    path = specs.templates.folder / ANSWERS
-    if not path.is_file():
-        return [
-            Problem(
-                f"templates/{ANSWERS}", 0, 0, "E301", "this template is not there",
-                "create it: runs that train on answers are written with it",
-            )
-        ]  # fmt: skip
-    text = _read(specs, ANSWERS)
-    if isinstance(text, Problem):
-        return [text]
-    scope = Scope({**ROW, "answer": str}, used_by="runs that train on answers")
-    return check_source(text, f"templates/{ANSWERS}", scope)
+def _fixed(specs: Specs) -> Iterator[Problem]:
+    """Templates that runs use and no strategy names."""
+    answer: dict[str, type] = {**ROW, "answer": str}
+    used = {ANSWERS: (answer, "runs that train on answers")}
+    for name, made in FORMATS.items():
+        if made:
+            by = f"runs in the format {name}"
+            used |= {made.user: (ROW, by), made.answer: (answer, by)}
+            used[made.rationale] = {**ROW, **TARGET}, by
+    for template, (known, by) in used.items():
+        file = f"templates/{template}"
+        if not (specs.templates.folder / template).is_file():
+            hint = f"create it: {by} are written with it"
+            yield Problem(file, 0, 0, "E301", "this template is not there", hint)
+            continue
+        text = _read(specs, template)
+        if isinstance(text, Problem):
+            yield text
+        else:
+            yield from check_source(text, file, Scope(known, used_by=by))
 
 
 def _unused(specs: Specs) -> Iterator[Problem]:
@@ -229,6 +236,7 @@ def _unused(specs: Specs) -> Iterator[Problem]:
     if len(specs.strategies) < len(specs.known_strategies):
         return
     used = {ANSWERS} | {name for s in specs.strategies.values() for name in s.templates}
+    used |= {name for made in FORMATS.values() if made for name in made.templates}
     folder = specs.templates.folder
     for path in sorted(p for part in FOLDERS for p in (folder / part).rglob("*.j2")):
         name = path.relative_to(folder).as_posix()

@@ -24,6 +24,30 @@ def request(engine: Engine, messages: Sequence[Message], max_tokens: int, **valu
     return Request(engine.endpoint, engine.model, pairs, max_tokens, **values)
 
 
+def examination(
+    engine: Engine,
+    row: Mapping[str, Any],
+    chosen: Mapping[str, str],
+    max_tokens: int,
+    **values: Any,
+) -> Request:
+    """A trained student's one request on a row of ``valid.jsonl`` or ``test.jsonl``.
+
+    Args:
+        engine: The student.
+        row: With its own `messages`, or `prompts` by strategy.
+        chosen: The strategy that the student was trained on, by task.
+        max_tokens: The limit on its answer.
+        values: Sampling values and notes.
+    """
+    if "prompts" in row:
+        return request(
+            engine, row["prompts"][chosen[row["task"]]]["messages"], max_tokens, **values
+        )
+    api = {"api": row["api"]} if "api" in row else {}
+    return request(engine, row["messages"], max_tokens, **api, **values)
+
+
 def sampling(teacher: Mapping[str, Any]) -> dict[str, Any]:
     """The teacher's values that alter its output."""
     keys = ("temperature", "top_p", "api", "top_logprobs")

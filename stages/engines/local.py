@@ -79,7 +79,7 @@ def plan(
     A planned batch that is missing whole is generated as planned; the missing parts of the
     others are put together anew.
     """
-    lengths = {item.key: len(generator.encode(item.chat())) for item in requests}
+    lengths = {item.key: len(generator.encode(item)) for item in requests}
 
     def batches(items: Sequence[Request]) -> list[list[Request]]:
         groups: dict[tuple[Any, ...], list[Request]] = {}
@@ -123,12 +123,11 @@ class Generator:
             use_safetensors=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        check_chat_template(tokenizer, str(folder))
         return Generator(model.to("cuda" if gpu else "cpu").eval(), tokenizer)
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, item: Request) -> list[int]:
         """Token ids of a prompt, up to where the model's turn begins."""
-        return encode_chat(self.tokenizer, messages)
+        return encode(self.tokenizer, item.chat(), item.api)
 
     def generate(self, batch: Sequence[Request]) -> list[Completion]:
         """Answer requests that share limit, temperature and top_p; greedy at temperature 0.
@@ -138,7 +137,7 @@ class Generator:
         """
         import torch
 
-        prompts = [self.encode(item.chat()) for item in batch]
+        prompts = [self.encode(item) for item in batch]
         width, end = max(map(len, prompts)), self.tokenizer.eos_token_id
         device = self.model.device
         ids = torch.tensor([[end] * (width - len(p)) + p for p in prompts], device=device)
@@ -192,11 +191,20 @@ def _gumbel(batch: Sequence[Request]) -> Any:
     return process
 
 
-def encode_chat(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Token ids of the chat template's text; used in training and inference alike.
+def encode(tokenizer: Any, messages: Sequence[Message], api: str = "chat") -> list[int]:
+    """Token ids of a prompt; used in training and inference alike.
 
-    The template writes its own special tokens, so the tokenizer adds none (else two BOS).
+    A chat template writes its own special tokens, so the tokenizer adds none (else two BOS); of a
+    plain text, which has no template, it adds what it begins texts with.
+
+    Raises:
+        UserError: E702 for a chat where the tokenizer has no chat template.
     """
+    if api == "completions":
+        text = "\n\n".join(message["content"] for message in messages)
+        ids = list(tokenizer(text)["input_ids"])
+        return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids
+    check_chat_template(tokenizer, tokenizer.name_or_path)
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -206,7 +214,7 @@ def check_chat_template(tokenizer: Any, name: str) -> None:
     if not getattr(tokenizer, "chat_template", None):
         raise user_error(
             name, "E702", "this model's tokenizer has no chat template",
-            "choose an instruct model, or save a chat_template.jinja beside it",
+            "choose an instruct model, save its chat_template.jinja, or train in format: text",
         )  # fmt: skip
 
 

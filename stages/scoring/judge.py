@@ -30,6 +30,8 @@ def judge(completion: str, row: Mapping[str, Any], task: Mapping[str, Any]) -> V
         task: The row's entry in ``tasks.json``.
     """
     answer, options = task["answer"], row["options"]
+    if "stop" in answer:
+        completion = completion.partition(answer["stop"])[0]
     found = extract(completion, answer["extract"], answer["type"], options)
     return Verdict(
         answer=found.answer,

@@ -7,10 +7,9 @@ from typing import Any
 
 from stages.core.errors import Problem, nearest
 from stages.spec.document import Document
-from stages.spec.model import Task
+from stages.spec.methods import ANSWERS, ERASED, KEPT, KINDS, NOTHING
+from stages.spec.model import Run, Task
 from stages.spec.project import Project, Specs
-
-RUN_KINDS = ("nothing", "answers", "selected")
 
 
 def project_links(project: Project) -> list[Problem]:
@@ -36,7 +35,15 @@ def project_links(project: Project) -> list[Problem]:
     unknown(("select", "fallback"), "strategy", params.fallback, strategies)
     for run in params.runs:
         path = ("runs", run.id)
-        unknown((*path, "train_on"), "training set", run.train_on, [*RUN_KINDS, *strategies])
+        unknown(
+            _given(document, run, "train_on"), "training set", run.train_on, [*KINDS, *strategies]
+        )
+        prompts = [ERASED, KEPT, *strategies]
+        unknown(_given(document, run, "prompt"), "prompt", run.prompt, prompts)
+        known = [task for suite, task in project.known_tasks if suite in run.suites]
+        for index, name in enumerate(run.tasks if known else ()):
+            unknown((*path, "tasks", index), "task", name, known)
+        problems += _settings(document, run)
         problems += [
             _not_run(document, (*path, "suites", index), suite, params.suites)
             for index, suite in enumerate(run.suites)
@@ -46,6 +53,39 @@ def project_links(project: Project) -> list[Problem]:
     problems += _candidates(project)
     problems += _clashes(project)
     return problems
+
+
+def _given(document: Document, run: Run, key: str) -> tuple[Any, ...]:
+    """Where a run states this, or the method that stands for it."""
+    stated = document.data["runs"][run.id]
+    return ("runs", run.id, key) if key in stated else ("runs", run.id, "method")
+
+
+def _settings(document: Document, run: Run) -> Iterator[Problem]:
+    """What a run's settings can get wrong together."""
+    path, stated = ("runs", run.id), document.data["runs"][run.id]
+    if not stated.keys() & {"method", "train_on"}:
+        yield document.problem(
+            path, "E506", f"the run {run.id!r} says neither its method nor what it trains on",
+            "add method: fine_tune_cot or another, or train_on",
+        )  # fmt: skip
+        return
+    place = _given(document, run, "prompt")
+    if run.prompt == KEPT and run.train_on in (NOTHING, ANSWERS):
+        yield document.problem(
+            place, "E506", f"a run on {run.train_on} has no strategy whose prompt it could keep",
+            "take `prompt` out, or train on a strategy",
+        )  # fmt: skip
+    if run.prompt not in (ERASED, KEPT) and run.train_on != NOTHING:
+        yield document.problem(
+            place, "E506", "a student is prompted as it was trained",
+            "write prompt: kept, or train_on: nothing",
+        )  # fmt: skip
+    if run.format and run.prompt != ERASED:
+        yield document.problem(
+            (*path, "format"), "E506", f"the format {run.format_name!r} has a prompt of its own",
+            "take `format` out, or `prompt`",
+        )  # fmt: skip
 
 
 def _probed(project: Project) -> list[str]:

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from stages.spec.methods import (
+    ERASED,
+    FORMATS,
+    KEPT,
+    KINDS,
+    NOTHING,
+    SELECTED,
+    TEACHER_BEST,
+    Format,
+    settings,
+)
 
 DEFAULT_MARKER = "The answer is"
 
@@ -27,6 +39,7 @@ class Task:
     examples: Sequence[Mapping[str, Any]]
     group_by: Any = None
     exemplars: Sequence[Mapping[str, str]] = ()
+    duplicates: str = "refuse"
 
     @staticmethod
     def of(data: Mapping[str, Any], suite: str, file: str) -> Task:
@@ -47,6 +60,7 @@ class Task:
             examples=data["examples"],
             group_by=data["data"].get("group_by"),
             exemplars=data.get("exemplars", ()),
+            duplicates=data["data"].get("duplicates", "refuse"),
         )
 
 
@@ -112,11 +126,40 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Run:
-    """One way to train the student. `train_on`: nothing, answers, selected or a strategy."""
+    """One way to train and prompt the student; see ``specs/schema/params.schema.json``.
+
+    Args:
+        train_on: One of `KINDS`, or a strategy's id.
+        suites: Whose tasks the run is trained and measured on.
+        tasks: Those of them that are; all when empty.
+        prompt: `ERASED`, `KEPT`, or a strategy's id.
+        format_name: A key of `FORMATS`.
+        train: What differs from the section ``train``.
+    """
 
     id: str
     train_on: str
     suites: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+    prompt: str = ERASED
+    format_name: str = "chat"
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def format(self) -> Format | None:
+        """The templates in place of chat turns; None for chat turns."""
+        return FORMATS[self.format_name]
+
+    @property
+    def prompted(self) -> str | None:
+        """The strategy whose prompt the student sees; None when it is each task's chosen one."""
+        if self.prompt == KEPT:
+            return None if self.train_on in KINDS else self.train_on
+        return None if self.prompt == ERASED else self.prompt
+
+    def covers(self, task: Task) -> bool:
+        """Whether the task is one of this run's."""
+        return task.suite in self.suites and (not self.tasks or task.id in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -148,8 +191,16 @@ class Params:
             fallback=data["select"]["fallback"],
             teach=data["teach"],
             runs=tuple(
-                Run(name, run["train_on"], tuple(run.get("suites", suites)))
-                for name, run in data["runs"].items()
+                Run(
+                    name,
+                    run.get("train_on", NOTHING),
+                    tuple(run.get("suites", suites)),
+                    tuple(run.get("tasks", ())),
+                    run.get("prompt", ERASED),
+                    run.get("format", "chat"),
+                    run.get("train", {}),
+                )
+                for name, run in ((name, settings(run)) for name, run in data["runs"].items())
             ),
             train=data["train"],
             evaluate=data["evaluate"],
@@ -170,14 +221,24 @@ class Params:
         chosen = self.probe["strategies"]
         return tuple(s for s in task.strategies if chosen == "all" or s in chosen)
 
+    def probed(self, task: Task) -> tuple[str, ...]:
+        """The candidates, where a run selects among them."""
+        return self.candidates(task) if self.trained(task)["selects"] else ()
+
     def trained(self, task: Task) -> dict[str, Any]:
-        """What runs train on: ``fixed`` strategies, and whether one ``selects``."""
-        kinds = [run.train_on for run in self.runs if task.suite in run.suites]
-        fixed = [k for k in kinds if k not in ("nothing", "answers", "selected")]
-        return {"fixed": list(dict.fromkeys(fixed)), "selects": "selected" in kinds}
+        """What runs train on: ``fixed`` strategies, whether one ``selects`` the student's best,
+        and whether one ``ranks`` them by the teacher.
+        """
+        kinds = [run.train_on for run in self.runs if run.covers(task)]
+        fixed = [kind for kind in kinds if kind not in KINDS]
+        return {
+            "fixed": list(dict.fromkeys(fixed)),
+            "selects": SELECTED in kinds,
+            "ranks": TEACHER_BEST in kinds,
+        }
 
     def taught(self, task: Task) -> tuple[str, ...]:
         """Strategies under which the teacher may have to answer the task's train rows."""
         trained = self.trained(task)
-        chosen = self.candidates(task) if trained["selects"] else ()
+        chosen = self.candidates(task) if trained["selects"] or trained["ranks"] else ()
         return tuple(dict.fromkeys([*trained["fixed"], *chosen]))

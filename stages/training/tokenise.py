@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.core.errors import user_error
-from stages.engines.local import encode_chat
+from stages.engines.local import encode
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int)
         UserError: E711 no rows, E712 rows longer than `max_length` tokens, E713 a chat template
             whose turn does not end with the tokenizer's end token.
     """
-    end = end_of_turn(tokenizer)
-    made = []
+    made, end = [], None
     for row in rows:
-        prompt = encode_chat(tokenizer, row["messages"])
+        api = row.get("api", "chat")
+        if end is None:  # the rows of a run are of one kind
+            end = end_of_turn(tokenizer) if api == "chat" else int(tokenizer.eos_token_id)
+        prompt = encode(tokenizer, row["messages"], api)
         completion = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
         made.append(Example(row["id"], [*prompt, *completion, end], len(prompt)))
     if not made:

@@ -36,7 +36,7 @@ def test_one_file_for_each_reader(project: Copy) -> None:
         *(
             f"runs/{run}/{name}"
             for run in sorted(runs)
-            for name in ("tasks.json", "test.jsonl", "valid.jsonl")
+            for name in ("calls.json", "tasks.json", "test.jsonl", "valid.jsonl")
         ),
         "suites/symbolic/calls.json",
         "suites/symbolic/probe.jsonl",
