@@ -19,11 +19,9 @@ from stages.core.jsonl import atomic
 from stages.importing.zero_shot_cot import (
     Row,
     places,
-    read_data,
     read_log,
     refuse,
     text_of,
-    unasked,
 )
 
 
@@ -34,7 +32,6 @@ class Task(NamedTuple):
         log: ``log/<log>_zero_shot_cot.log``.
         data: The file under ``dataset/`` with the questions of that log.
         first: The number that the lists give to its first question, behind those of a train file.
-        unasked: That train file under ``dataset/``, where there is one. Nobody asked the teacher.
         by_log: Number the rows by the log, unless the data set's order is asked for.
         templates: Whether there are lists by template as well.
     """
@@ -42,7 +39,6 @@ class Task(NamedTuple):
     log: str
     data: str
     first: int = 0
-    unasked: str = ""
     by_log: bool = False
     templates: bool = False
 
@@ -63,10 +59,7 @@ TASKS: Mapping[str, Task] = {
     ),
     "last_letter_concatenation": Task("last_letters", "last_letters/last_letters.json"),
     "coin_flip": Task("coin_flip", "coin_flip/coin_flip.json", by_log=True),
-    "commonsense_qa": Task(
-        "commonsensqa", "CommonsenseQA/dev_rand_split.jsonl", first=9741,
-        unasked="CommonsenseQA/train_rand_split.jsonl",
-    ),
+    "commonsense_qa": Task("commonsensqa", "CommonsenseQA/dev_rand_split.jsonl", first=9741),
     "strategy_qa": Task("strategyqa", "StrategyQA/task.json"),
 }  # fmt: skip
 
@@ -74,8 +67,8 @@ TASKS: Mapping[str, Task] = {
 def convert(source: Path, splits: Path, out: Path, dataset_order: bool = False) -> Iterator[str]:
     """Write ``<task>.jsonl``, and ``<task>_template.jsonl``: the same rows, split by template.
 
-    A row has `id`, `split`, `question` and `answer` and, where the teacher was asked, `rationale`,
-    `answer_prompt`, `answer_completion` and `predicted`, the publisher's own reading of the last.
+    A row has `id`, `split`, `question`, `answer`, the teacher's `rationale`, `answer_prompt` and
+    `answer_completion`, and `predicted`, the publisher's own reading of the last.
 
     Args:
         source: A checkout of zero_shot_cot.
@@ -99,7 +92,7 @@ def convert(source: Path, splits: Path, out: Path, dataset_order: bool = False) 
 
 
 def _check_there(source: Path, splits: Path) -> None:
-    data = [f"dataset/{file}" for t in TASKS.values() for file in (t.data, t.unasked) if file]
+    data = [f"dataset/{task.data}" for task in TASKS.values()]
     logs = [_log(task) for task in TASKS.values()]
     lists = [f"data/split/{name}__default.json" for name in TASKS]
     lists += [f"data/split/{name}__template.json" for name in TASKS if TASKS[name].templates]
@@ -131,12 +124,6 @@ def _files(
     listed = [task.first + place for place in found]
     numbers = range(len(entries)) if task.by_log and not dataset_order else listed
     rows = dict(zip(numbers, entries, strict=True))
-    if task.unasked:
-        path = source / "dataset" / task.unasked
-        before = read_data(path, unasked)
-        if len(before) != task.first:
-            refuse(path, f"the file holds {len(before)} rows instead of {task.first}")
-        rows.update(enumerate(before))
     yield f"{name}.jsonl", _split(name, rows, lists / f"{name}__default.json", {})
     if task.templates:
         place_of = dict(zip(numbers, listed, strict=True))
@@ -155,7 +142,7 @@ def _split(name: str, rows: Mapping[int, Row], path: Path, listed: Mapping[int, 
     """
     splits = _lists(path)
     wanted = {number: listed.get(number, number) for number in sorted(rows)}
-    # Where the train file is missing, the lists begin with rows that were published elsewhere.
+    # Of three tasks the teacher was asked the test rows alone; the lists begin with the others.
     lowest = min(wanted.values(), default=0)
     odd = set(wanted.values()) ^ {number for number in splits if number >= lowest}
     if odd:
@@ -188,10 +175,9 @@ def _write(path: Path, rows: list[Row]) -> str:
             "name a folder, there or not, that you may write to",
         ) from None  # fmt: skip
     train = sum(row["split"] == "train" for row in rows)
-    asked = [row for row in rows if "predicted" in row]
-    right = sum(row["predicted"] == row["answer"] for row in asked)
+    right = sum(row["predicted"] == row["answer"] for row in rows)
     return (
-        f"{path}: {len(rows)} rows ({train} train, {len(rows) - train} test), {len(asked)} with "
-        f"completions ({100 * right / max(len(asked), 1):.2f} % right), "
+        f"{path}: {len(rows)} rows ({train} train, {len(rows) - train} test), "
+        f"{100 * right / max(len(rows), 1):.2f} % right, "
         f"sha256 {hashlib.sha256(text.encode()).hexdigest()}"
     )

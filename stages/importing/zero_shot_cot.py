@@ -113,12 +113,6 @@ def places(data: Path, log: Path, entries: Iterable[Row]) -> list[int]:
     return found
 
 
-def unasked(row: Mapping[str, Any]) -> Row:
-    """A question of CommonsenseQA with its answer, in the words that the teacher's were put in."""
-    options = "".join(f" ({o['label']}) {o['text']}" for o in row["question"]["choices"])
-    return {"question": f"{_stem(row)} Answer Choices:{options}", "answer": row["answerKey"]}
-
-
 def _stem(row: Mapping[str, Any]) -> str:
     """The question without options."""
     if "Body" in row:

@@ -147,8 +147,6 @@ def source(tmp_path: Path) -> Path:
         data = folder / "dataset" / task.data
         data.parent.mkdir(parents=True)
         data.write_text(DATA[name], encoding="utf-8")
-    train = _lines(*(_choices(f"Where is {i}? ", "here", "there") for i in range(9741)))
-    (folder / "dataset/CommonsenseQA/train_rand_split.jsonl").write_text(train)
     return folder
 
 
@@ -198,23 +196,20 @@ def test_the_command_writes_fourteen_files_and_says_what_is_in_them(
     assert done.stderr == ""
     out = project.root / "data/published"
     told = {
-        "single_eq": "2 rows (1 train, 1 test), 2 with completions (100.00 % right)",
-        "addsub": "1 rows (0 train, 1 test), 1 with completions (100.00 % right)",
-        "multiarith": "3 rows (2 train, 1 test), 3 with completions (66.67 % right)",
-        "multiarith_template": "3 rows (1 train, 2 test), 3 with completions (66.67 % right)",
-        "gsm8k": "1 rows (0 train, 1 test), 1 with completions (100.00 % right)",
-        "aqua": "1 rows (0 train, 1 test), 1 with completions (100.00 % right)",
-        "svamp": "1 rows (0 train, 1 test), 1 with completions (0.00 % right)",
-        "date_understanding": "2 rows (1 train, 1 test), 2 with completions (50.00 % right)",
-        "date_understanding_template": "2 rows (1 train, 1 test), 2 with completions "
-        "(50.00 % right)",
-        "tracking_shuffled_objects": "1 rows (0 train, 1 test), 1 with completions "
-        "(100.00 % right)",
-        "last_letter_concatenation": "1 rows (0 train, 1 test), 1 with completions "
-        "(100.00 % right)",
-        "coin_flip": "1 rows (0 train, 1 test), 1 with completions (100.00 % right)",
-        "commonsense_qa": "9742 rows (9741 train, 1 test), 1 with completions (100.00 % right)",
-        "strategy_qa": "1 rows (0 train, 1 test), 1 with completions (100.00 % right)",
+        "single_eq": "2 rows (1 train, 1 test), 100.00 % right",
+        "addsub": "1 rows (0 train, 1 test), 100.00 % right",
+        "multiarith": "3 rows (2 train, 1 test), 66.67 % right",
+        "multiarith_template": "3 rows (1 train, 2 test), 66.67 % right",
+        "gsm8k": "1 rows (0 train, 1 test), 100.00 % right",
+        "aqua": "1 rows (0 train, 1 test), 100.00 % right",
+        "svamp": "1 rows (0 train, 1 test), 0.00 % right",
+        "date_understanding": "2 rows (1 train, 1 test), 50.00 % right",
+        "date_understanding_template": "2 rows (1 train, 1 test), 50.00 % right",
+        "tracking_shuffled_objects": "1 rows (0 train, 1 test), 100.00 % right",
+        "last_letter_concatenation": "1 rows (0 train, 1 test), 100.00 % right",
+        "coin_flip": "1 rows (0 train, 1 test), 100.00 % right",
+        "commonsense_qa": "1 rows (0 train, 1 test), 100.00 % right",
+        "strategy_qa": "1 rows (0 train, 1 test), 100.00 % right",
     }
     assert done.stdout.splitlines() == [
         f"data/published/{name}.jsonl: {words}, sha256 "
@@ -277,14 +272,8 @@ def test_rows_are_numbered_as_the_lists_number_them(source: Path, splits: Path) 
     ]
     assert [row["id"] for row in made["aqua"]] == ["aqua-97467"]
     asked = SAID["commonsense_qa"][1][0]
-    assert made["commonsense_qa"][9740:] == [
-        {
-            "id": "commonsense_qa-9740",
-            "split": "train",
-            "question": "Where is 9740? Answer Choices: (A) here (B) there",
-            "answer": "B",
-        },
-        _row("commonsense_qa", 9741, "test", asked, AMONG.format("E")),
+    assert made["commonsense_qa"] == [
+        _row("commonsense_qa", 9741, "test", asked, AMONG.format("E"))
     ]
 
 
@@ -361,12 +350,6 @@ def test_options_are_those_that_the_teacher_saw(source: Path, splits: Path) -> N
             "[" * 200_000,
             "{}: E403 a value in the file is too deep or too long to be read" + HINT,
         ),
-        (
-            "dataset/CommonsenseQA/train_rand_split.jsonl",
-            None,
-            _lines(_choices("Where?", "here")),
-            "{}: E403 the file holds 1 rows instead of 9741" + HINT,
-        ),
     ],
 )
 def test_a_spoilt_source_is_named(
@@ -406,7 +389,7 @@ def test_spoilt_lists_are_named(source: Path, splits: Path, text: str, told: str
 
 def test_what_is_not_there_is_named_at_once(project: Copy, source: Path, splits: Path) -> None:
     (source / "log/gsm8k_zero_shot_cot.log").unlink()
-    (source / "dataset/CommonsenseQA/train_rand_split.jsonl").unlink()
+    (source / "dataset/CommonsenseQA/dev_rand_split.jsonl").unlink()
     (splits / "data/split/multiarith__template.json").unlink()
     command = ("-m", "stages.import_specs", "published")
     done = project.run(*command, str(source), str(splits), "out")
@@ -418,7 +401,7 @@ def test_what_is_not_there_is_named_at_once(project: Copy, source: Path, splits:
     assert done.stderr.splitlines() == [
         f"{splits}/data/split/multiarith__template.json: E101 this file does not exist",
         hints[1],
-        f"{source}/dataset/CommonsenseQA/train_rand_split.jsonl: E101 this file does not exist",
+        f"{source}/dataset/CommonsenseQA/dev_rand_split.jsonl: E101 this file does not exist",
         hints[0],
         f"{source}/log/gsm8k_zero_shot_cot.log: E101 this file does not exist",
         hints[0],
@@ -460,20 +443,20 @@ def test_the_true_sources_give_the_public_data(tmp_path: Path) -> None:
     source, splits = map(Path, CHECKOUTS)
     told = [line.partition(": ")[2] for line in convert(source, splits, tmp_path)]
     assert [line.partition(", sha256")[0] for line in told] == [
-        "508 rows (356 train, 152 test), 508 with completions (77.95 % right)",
-        "395 rows (276 train, 119 test), 395 with completions (69.62 % right)",
-        "600 rows (420 train, 180 test), 600 with completions (78.67 % right)",
-        "600 rows (413 train, 187 test), 600 with completions (78.67 % right)",
-        "1319 rows (0 train, 1319 test), 1319 with completions (40.71 % right)",
-        "254 rows (0 train, 254 test), 254 with completions (33.46 % right)",
-        "1000 rows (700 train, 300 test), 1000 with completions (62.10 % right)",
-        "369 rows (258 train, 111 test), 369 with completions (67.48 % right)",
-        "369 rows (261 train, 108 test), 369 with completions (67.48 % right)",
-        "750 rows (525 train, 225 test), 750 with completions (52.40 % right)",
-        "500 rows (350 train, 150 test), 500 with completions (57.60 % right)",
-        "500 rows (350 train, 150 test), 500 with completions (91.40 % right)",
-        "10962 rows (9741 train, 1221 test), 1221 with completions (64.62 % right)",
-        "2290 rows (1603 train, 687 test), 2290 with completions (54.76 % right)",
+        "508 rows (356 train, 152 test), 77.95 % right",
+        "395 rows (276 train, 119 test), 69.62 % right",
+        "600 rows (420 train, 180 test), 78.67 % right",
+        "600 rows (413 train, 187 test), 78.67 % right",
+        "1319 rows (0 train, 1319 test), 40.71 % right",
+        "254 rows (0 train, 254 test), 33.46 % right",
+        "1000 rows (700 train, 300 test), 62.10 % right",
+        "369 rows (258 train, 111 test), 67.48 % right",
+        "369 rows (261 train, 108 test), 67.48 % right",
+        "750 rows (525 train, 225 test), 52.40 % right",
+        "500 rows (350 train, 150 test), 57.60 % right",
+        "500 rows (350 train, 150 test), 91.40 % right",
+        "1221 rows (0 train, 1221 test), 64.62 % right",
+        "2290 rows (1603 train, 687 test), 54.76 % right",
     ]
     public = sorted(SHARED.glob("*.jsonl"))
     assert len(public) == 6
