@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check plan diff compare store repro test lint fuzz bench report schema-docs lock clean
+.PHONY: help setup demo check plan diff compare audit store pin recipe sweep repro test lint fuzz bench report schema-docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +43,22 @@ diff: setup ## Show what specs, prompts and requests changed: make diff REV=HEAD
 compare: setup ## Show what results changed: make compare REV=HEAD~1 [REV2=HEAD]
 	@python -m stages.compare $(or $(REV),HEAD) $(REV2)
 
+audit: setup ## Draw rationales to check the verifier by: make audit SUITE=name [ROWS=10] [SEED=1]
+	@python -m stages.audit $(SUITE) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+
 store: setup ## Show what is held; EXPORT=file IMPORT="file …" MERGE=file CHECK=1 REFILL=1
 	@python -m stages.store $(if $(EXPORT),export $(EXPORT)) $(if $(IMPORT),import $(IMPORT)) \
 		$(if $(MERGE),merge $(MERGE)) $(if $(CHECK),check) $(if $(REFILL),refill)
+
+pin: setup ## Write the digests of data files into the specs of a suite: make pin SUITE=…
+	@python -m stages.pin $(SUITE)
+
+recipe: setup ## List published experiments, or run one: make recipe NAME=orca2
+	@python -m stages.recipe $(NAME)
+	@$(if $(NAME),python -m stages.repro && python -m stages.report --show)
+
+sweep: setup ## List the sweeps, or run one and draw it: make sweep NAME=samples [DRY=1] [DRAW=1]
+	@python -m stages.sweep $(NAME) $(if $(DRY),--dry) $(if $(DRAW),--draw)
 
 repro: setup ## Pull what a remote holds, then bring every result up to date
 	@python -m stages.repro --pull
@@ -66,8 +79,8 @@ fuzz: setup ## Feed the compiler hostile input for SECONDS (600)
 bench: setup ## Run one benchmark: make bench NAME
 	@python -m benchmarks.$(or $(filter-out bench,$(MAKECMDGOALS)),help)
 
-report: setup ## Print the result table of the last run
-	@python -m stages.report --show
+report: setup ## Print the last results; PUBLISHED=1 adds what papers report
+	@python -m stages.report --show $(if $(PUBLISHED),--published)
 
 schema-docs: setup ## Write docs/specs.md from the JSON Schemas
 	@python -m stages.schema_docs

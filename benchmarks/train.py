@@ -53,7 +53,7 @@ def main() -> None:
         {
             "id": str(number),
             "messages": [{"role": "user", "content": row["question"]}],
-            "completion": row["worked"]["step_by_step"],
+            "completion": row["worked"]["step_by_step"][0],
         }
         for number, row in enumerate(coin_flip.generate(0, ROWS * (STEPS + 1)))
     ]

@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -24,23 +23,14 @@ from rich.table import Table
 
 from stages.core.console import entry, root, say
 from stages.core.errors import Problem, UserError, user_error
-from stages.core.jsonl import digest, read_rows
-from stages.scoring.differences import (
-    Counts,
-    Item,
-    Row,
-    method,
-    paired_rows,
-    reported,
-    tally,
-    unpaired_rows,
-)
+from stages.core.jsonl import read_rows
+from stages.scoring.differences import Row, method, paired_rows, unpaired_rows
+from stages.scoring.items import Counts, Items, Runs, outcomes, reported, sampled, tally
 from stages.scoring.paired import CONFIDENCE, RESAMPLES, SEED
 from stages.spec.document import Document, Text
 from stages.spec.load import parse
 
 FOLDER, METRICS, FILE = "build/evaluations", "build/metrics.json", "predictions.jsonl"
-Tasks = dict[str, dict[str, Item]]
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,14 @@ class Results:
 
     name: str
     commit: str | None
-    items: dict[str, Tasks] | None
+    items: Runs | None
     counts: Counts
+
+    @property
+    def samples(self) -> int:
+        """The most answers that any item has."""
+        runs = (self.items or {}).values()
+        return sampled(item for tasks in runs for held in tasks.values() for item in held.values())
 
 
 def main() -> None:
@@ -78,19 +74,21 @@ def main() -> None:
             told |= {"resamples": RESAMPLES, "seed": SEED}
         for which, side in (("then", then), ("now", now)):
             told[which] = {"name": side.name, "commit": side.commit}
+            if side.samples > 1:
+                told[which]["samples"] = side.samples
         told["rows"] = [asdict(row) for row in rows]
         told["left_out"] = [asdict(part) for part in left_out]
         say(json.dumps(told, indent=2))
         return
     _print(then, now, rows)
     numbers = [side.name for side in (then, now) if side.items is None]
-    for line in (*method(rows, numbers), *left_out):
+    for line in (*method(rows, numbers, (then.samples, now.samples)), *left_out):
         say(str(line))
 
 
 def _workspace(top: Path) -> Results:
     files = sorted((top / FOLDER).glob(f"*/{FILE}"))
-    items = {file.parent.name: _tasks(read_rows(file)) for file in files}
+    items = {file.parent.name: outcomes(read_rows(file)) for file in files}
     metrics = top / METRICS
     text = metrics.read_bytes() if metrics.is_file() else b""
     return _results("the workspace", None, items, text)
@@ -107,7 +105,7 @@ def _committed(top: Path, revision: str) -> Results:
     return _results(revision, commit, items, _git(top, "show", f"{commit}:./{METRICS}"))
 
 
-def _results(name: str, commit: str | None, items: dict[str, Tasks], metrics: bytes) -> Results:
+def _results(name: str, commit: str | None, items: Runs, metrics: bytes) -> Results:
     if any(items.values()):
         return Results(name, commit, items, tally(items))
     if not metrics:
@@ -125,7 +123,7 @@ def _results(name: str, commit: str | None, items: dict[str, Tasks], metrics: by
         ) from None  # fmt: skip
 
 
-def _cached(top: Path, revision: str, commit: str) -> dict[str, Tasks]:
+def _cached(top: Path, revision: str, commit: str) -> Runs:
     """The predictions of the runs that the commit's dvc.lock names, from cache or remote.
 
     Raises:
@@ -142,14 +140,14 @@ def _cached(top: Path, revision: str, commit: str) -> dict[str, Tasks]:
         for out in stage.get("outs", ())
         if out["path"].rpartition("/")[0] == FOLDER and out.get("md5", "").endswith(".dir")
     }
-    found, problems = dict[str, Tasks](), list[Problem]()
+    found, problems = dict[str, Items](), list[Problem]()
     for run, md5 in hashes.items():
         about = f"{FOLDER}/{run} of that commit is"
         try:
             data = _held(top, md5)
             if data is None:
                 data = _fetched(top, commit, run)
-            found[run] = _tasks(json.loads(line) for line in data.split(b"\n") if line)
+            found[run] = outcomes(json.loads(line) for line in data.split(b"\n") if line)
         except FileNotFoundError as error:
             message = f"{about} not in DVC's cache, and {error}"
             hint = "run `dvc push` on the machine that made it, or `dvc repro` at that commit"
@@ -197,21 +195,14 @@ def _fetched(top: Path, commit: str, run: str) -> bytes:
         return (Path(folder) / "out" / FILE).read_bytes()
 
 
-def _tasks(rows: Iterable[Any]) -> Tasks:
-    tasks: Tasks = {}
-    for row in rows:
-        item = bool(row["correct"]), digest([row["question"], row["gold"]])
-        tasks.setdefault(row["task"], {})[row["id"]] = item
-    return tasks
-
-
 def _print(then: Results, now: Results, rows: list[Row]) -> None:
     table = Table(title=f"Test accuracy: {then.name} (then) and {now.name} (now)")
     for name in ("run", "task"):
         table.add_column(name, overflow="fold")
     numbers = ["n", "accuracy\nthen", "accuracy\nnow", "difference\nin points", "95 % interval"]
     tested = rows[0].p is not None
-    for name in (*numbers, *(("p\n(McNemar)", "p corrected\n(Holm)") if tested else ())):
+    test = "McNemar" if then.samples == now.samples == 1 else "sign flips"
+    for name in (*numbers, *((f"p\n({test})", "p corrected\n(Holm)") if tested else ())):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in rows:

@@ -1,58 +1,70 @@
-"""Keep the rationales whose answer verifies: ``python -m stages.curate SUITE``.
+"""Keep the rationales that are fit to train on: ``python -m stages.curate SUITE``.
 
-Reads ``build/rationales/SUITE.jsonl``, ``build/compiled/suites/SUITE/``; writes
+Reads ``build/rationales/SUITE.jsonl``, ``build/compiled/suites/SUITE/``,
+``build/compiled/tests.jsonl``, ``build/student/tokenizer.json``; writes
 ``build/curated/SUITE.jsonl``, and ``build/yield/SUITE.jsonl``: the counts by task, strategy and
-reason, then every dropped rationale with its reason.
+reason and what became of hard rows, then every dropped rationale with its reason.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+import tempfile
+from pathlib import Path
 
 from stages.core.console import argument, entry, root, say
-from stages.core.jsonl import read_json, read_rows, write_rows
-from stages.scoring.judge import Verdict, judge
+from stages.core.jsonl import absent, atomic, canonical, read_json, read_rows
+from stages.curation.cases import joined
+from stages.curation.decide import Decide
+from stages.curation.lines import dropped_lines, kept_lines
+from stages.curation.measure import Measure
+from stages.curation.settings import Settings
+from stages.curation.stream import measured
+from stages.curation.tally import Tally
 from stages.spec.read import load_params
-
-KEPT = "kept"
 
 
 def main() -> None:
     """Curate one suite."""
     top = root()
-    suite = argument("suite", load_params(top).suites)
-    tasks = read_json(top / f"build/compiled/suites/{suite}/tasks.json")
-    rows = {row["id"]: row for row in read_rows(top / f"build/compiled/suites/{suite}/train.jsonl")}
-    kept, dropped = [], []
-    counts: dict[str, dict[str, dict[str, int]]] = {name: {} for name in tasks}
-    for item in read_rows(top / f"build/rationales/{suite}.jsonl"):
-        row = rows[item["id"]]
-        verdict = judge(item["completion"], row, tasks[item["task"]])
-        reason = reason_for(item, verdict)
-        place = {key: item[key] for key in ("id", "task", "strategy", "sample")}
-        if reason == KEPT:
-            kept.append({**place, "rationale": verdict.rationale, "answer": row["answer"]})
-        else:
-            dropped.append(
-                {**place, "reason": reason, "answer": verdict.answer, "gold": row["gold"],
-                 "completion": item["completion"]}
-            )  # fmt: skip
-        by_reason = counts[item["task"]].setdefault(item["strategy"], {})
-        by_reason[reason] = by_reason.get(reason, 0) + 1
-    write_rows(top / f"build/curated/{suite}.jsonl", kept)
-    write_rows(top / f"build/yield/{suite}.jsonl", [counts, *dropped])
-    say(f"curate {suite}: kept {len(kept)} of {len(kept) + len(dropped)} rationales")
+    params = load_params(top)
+    suite = argument("suite", params.suites)
+    settings = Settings.of(params.curate, top)
+    say(f"curate {suite}: {curate(top, suite, settings)}")
 
 
-def reason_for(item: dict[str, Any], verdict: Verdict) -> str:
-    """Why a rationale is kept or dropped; the answer filter of Fine-tune-CoT."""
-    if item["error"]:
-        return "refused by the endpoint"
-    if item["finish_reason"] == "length":
-        return "cut short"
-    if verdict.answer is None:
-        return "no answer found"
-    return KEPT if verdict.correct else "wrong answer"
+def curate(top: Path, suite: str, settings: Settings) -> str:
+    """Write both files in one go over the rationales; returns the summary."""
+    folder, name = top / f"build/compiled/suites/{suite}", f"build/rationales/{suite}.jsonl"
+    tasks = read_json(folder / "tasks.json")
+    source, tokenizer = top / name, top / "build/student/tokenizer.json"
+    for needed in [source, tokenizer] if settings.counts_tokens else [source]:
+        if not needed.is_file():
+            raise absent(needed)
+    questions = None
+    if settings.ngram is not None:
+        from stages.curation.decontaminate import Questions
+
+        tests = read_rows(top / "build/compiled/tests.jsonl")
+        questions = Questions(tests, settings.ngram, settings.common)
+    cases = joined(read_rows(folder / "train.jsonl"), read_rows(source), name)
+    measure = Measure(settings, tasks, questions, tokenizer)
+    decide, tally = Decide(settings), Tally(tasks)
+    report = top / f"build/yield/{suite}.jsonl"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    # the counts stand in front of the dropped ones, and are known behind them
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=report.parent) as rest:
+        with atomic(top / f"build/curated/{suite}.jsonl") as kept:
+            for case, rationales in measured(cases, measure, source.stat().st_size):
+                outcomes = decide(case, rationales)
+                tally.add(case.row, outcomes)
+                kept.writelines(kept_lines(case, outcomes))
+                rest.writelines(dropped_lines(case, outcomes))
+        rest.seek(0)
+        with atomic(report) as file:
+            file.write(canonical(tally.header()) + "\n")
+            shutil.copyfileobj(rest, file)
+    return tally.summary()
 
 
 if __name__ == "__main__":

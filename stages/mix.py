@@ -15,10 +15,13 @@ from typing import Any
 
 from stages.core.console import entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
-from stages.spec.methods import ANSWERS, KEPT, NOTHING, SELECTED
+from stages.spec.methods import ANSWERS, KEPT, NOTHING, SELECTED, TEACHER_BEST
 from stages.spec.model import Run
 from stages.spec.read import load_params
 from stages.spec.render import render_text
+
+CHOSEN = {SELECTED: "selected", TEACHER_BEST: "ranked"}
+"""The folder that holds each task's strategy."""
 
 
 def main() -> None:
@@ -42,8 +45,9 @@ def strategies(top: Path, run: Run) -> dict[str, str]:
             chosen[task] = run.train_on
             if run.train_on == NOTHING:
                 chosen[task] = run.prompted or ""
-            elif run.train_on == SELECTED:
-                chosen[task] = read_json(top / f"build/selected/{suite}.json")[task]["strategy"]
+            elif run.train_on in CHOSEN:
+                choices = read_json(top / f"build/{CHOSEN[run.train_on]}/{suite}.json")
+                chosen[task] = choices[task]["strategy"]
     return chosen
 
 

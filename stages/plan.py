@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stages.engines.prices import Price, price_of
 from stages.engines.store import Store, default_path
 from stages.spec.project import Project
 from stages.teaching.chain import Asking
+from stages.teaching.lessons import asked as probe_rows
 from stages.teaching.plan import Line, estimate, survey, usual
 from stages.teaching.rationales import jobs, wanted
 
@@ -73,27 +75,56 @@ def plan(
     made = []
     for suite in params.suites:
         tasks = {task.id: scoring(project, task) for task in project.suite(suite)}
-        file = top / f"build/selected/{suite}.json"
-        selected = read_json(file) if file.is_file() else {}
+        selected, ranked = (_built(top / f"build/{k}/{suite}.json") for k in ("selected", "ranked"))
         later = suite_calls(project, suite)
         asking = Asking(engine, suite, later, sampling(params.teacher))
         for name, task in tasks.items():
             train = [r for r in asked_rows(project, rows, suite, "train") if r["task"] == name]
-            for strategy in wanted(task, selected.get(name)):
-                calls = len(later["calls"].get(strategy, [None]))
-                early = params.teach.get("enough") or params.teach.get("give_up")
-                most = calls * (params.samples if early else 1)
-                asked: Any = jobs(train, tasks, {name: [strategy]}, params.teach, asking)
-                if most == 1:
-                    asked = (
-                        r for row in train for r in asking.first(row, strategy, params.samples)
-                    )
-                line = survey(f"{suite}/{name}/{strategy}", asked, most, store)
-                because = "a run trains on it"
-                if strategy not in task["fixed"]:
-                    because = "selected" if name in selected else "may be selected"
+            taught = _taught(task, selected.get(name), ranked.get(name))
+            for strategy, because in taught.items():
+                line = _line(asking, train, name, task, strategy, params.teach, store)
                 made.append((line, {"because": because, "usual": known}))
+            learned = params.learned(project.tasks[suite, name])
+            tried = task["candidates"] if task["ranks"] else ()
+            for strategy in dict.fromkeys([*learned, *tried]):
+                if strategy not in taught:  # otherwise these requests are among those above
+                    because = "the probe learns from it"
+                    most = params.probe["rows"] if strategy in learned else 0
+                    if strategy in tried and params.ranked_rows > most:
+                        because, most = "the teacher is tried on it", params.ranked_rows
+                    few = list(probe_rows(train, [name], most))
+                    line = _line(asking, few, name, task, strategy, {"samples": 1}, store)
+                    made.append((line, {"because": because, "usual": known}))
     return made
+
+
+def _built(path: Path) -> dict[str, Any]:
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _taught(task: dict[str, Any], selected: Any, ranked: Any) -> dict[str, str]:
+    """By strategy under which all rows are taught, why."""
+    taught = dict.fromkeys(task["fixed"], "a run trains on it")
+    for strategy in wanted(task, selected):
+        taught.setdefault(strategy, "selected" if selected else "may be selected")
+    if task["ranks"]:
+        for strategy in [ranked["strategy"]] if ranked else task["candidates"]:
+            because = "serves the teacher best" if ranked else "may serve the teacher best"
+            taught.setdefault(strategy, because)
+    return taught
+
+
+def _line(
+    asking: Asking, rows: list[Any], name: str, task: dict[str, Any], strategy: str,
+    teach: Mapping[str, Any], store: Store,
+) -> Line:  # fmt: skip
+    calls = len(asking.later["calls"].get(strategy, [None]))
+    early = teach.get("enough") or teach.get("give_up")
+    most = calls * (teach["samples"] if early else 1)
+    asked: Any = jobs(rows, {name: task}, {name: [strategy]}, teach, asking)
+    if most == 1:
+        asked = (r for row in rows for r in asking.first(row, strategy, teach["samples"]))
+    return survey(f"{asking.suite}/{name}/{strategy}", asked, most, store)
 
 
 def _print(model: str, lines: list[tuple[Line, str]]) -> None:

@@ -1,7 +1,8 @@
-"""Gather every run's scores: ``python -m stages.report [--show]``.
+"""Gather every run's scores: ``python -m stages.report [--show] [--published]``.
 
 Reads ``build/evaluations/``, ``build/selected/``, ``build/yield/``, ``build/training/``; writes
-``build/metrics.json`` and ``build/report.html``. With ``--show`` it prints the result table.
+``build/metrics.json`` and ``build/report.html``. With ``--show`` it prints the result table, with
+``--published`` also what papers report on the same tasks.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.console import Console
-from rich.table import Table
 
 from stages.core.console import entry, root, say
 from stages.core.errors import user_error
 from stages.core.jsonl import atomic, read_json, read_rows, write_json
-from stages.scoring.paired import mcnemar, pairs
+from stages.reporting.published import show_published
+from stages.reporting.tables import cell, one_task_each, sampled, show
+from stages.scoring.differences import p_value
+from stages.scoring.items import Items, outcomes
+from stages.spec.decoding import Decoding
 from stages.spec.model import Params
 from stages.spec.read import load_params
 
@@ -28,15 +31,21 @@ def main() -> None:
     """Write the report, or show the table of the last one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the table; write nothing")
+    parser.add_argument(
+        "--published", action="store_true", help="as --show, with published figures beneath"
+    )
     arguments = parser.parse_args()
     top = root()
     params = load_params(top)
-    if arguments.show:
+    if arguments.show or arguments.published:
         if not (top / "build/metrics.json").is_file():
             raise user_error(
                 "build/metrics.json", "E512", "there is no result yet", "run `make demo`"
             )
-        show(read_json(top / "build/metrics.json"), selections(top, params), params)
+        metrics = read_json(top / "build/metrics.json")
+        show(metrics, selections(top, params), params)
+        if arguments.published:
+            show_published(top, metrics, params)
         return
     metrics = gather(top, params)
     write_json(top / "build/metrics.json", metrics)
@@ -46,22 +55,20 @@ def main() -> None:
 
 
 def gather(top: Path, params: Params) -> dict[str, Any]:
-    """All scores, each with the exact McNemar p value against the first run on shared items."""
+    """All scores, each with the p value against the first run on shared items."""
     metrics: dict[str, Any] = {}
-    right: dict[str, dict[str, dict[str, bool]]] = {}
+    held: dict[str, Items] = {}
     for run in params.runs:
         folder = top / f"build/evaluations/{run.id}"
         metrics[run.id] = read_json(folder / "scores.json")
-        right[run.id] = {}
-        for row in read_rows(folder / "predictions.jsonl"):
-            right[run.id].setdefault(row["task"], {})[row["id"]] = row["correct"]
+        held[run.id] = outcomes(read_rows(folder / "predictions.jsonl"))
     baseline = params.runs[0].id
     for run in params.runs[1:]:
-        for task, ours in right[run.id].items():
-            theirs = right[baseline].get(task, {})
-            shared = ours.keys() & theirs.keys()
+        for task, ours in held[run.id].items():
+            theirs = held[baseline].get(task, {})
+            shared = [(theirs[name], item) for name, item in ours.items() if name in theirs]
             if shared:
-                p = mcnemar(pairs({i: theirs[i] for i in shared}, {i: ours[i] for i in shared}))
+                p = p_value([shared])
                 metrics[run.id][task][f"p_against_{baseline}"] = float(f"{p:.3g}")
     return metrics
 
@@ -72,34 +79,6 @@ def selections(top: Path, params: Params) -> dict[str, Any]:
     return {
         task: choice for file in files if file.is_file() for task, choice in read_json(file).items()
     }
-
-
-def cell(score: dict[str, Any] | None) -> str:
-    """An accuracy with its interval and n, as a reader takes it in."""
-    if score is None:
-        return "-"
-    low, high = round(100 * score["ci_low"]), round(100 * score["ci_high"])
-    return f"{100 * score['accuracy']:.1f} % ({low} to {high}) n={score['n']}"
-
-
-def show(metrics: dict[str, Any], selected: dict[str, Any], params: Params) -> None:
-    """The result table on the terminal."""
-    table = Table(title="Test accuracy with 95 % interval")
-    for name in ("task", *metrics, "strategy selected"):
-        table.add_column(name, overflow="fold")
-    named = dict.fromkeys([*selected, *(task for run in metrics.values() for task in run)])
-    named.pop("macro", None)
-    for task in (*named, "macro"):
-        choice = selected.get(task)
-        note = (
-            f"{choice['strategy']}{' (fallback: student at floor)' if choice['at_floor'] else ''}"
-            if choice
-            else ""
-        )
-        table.add_row(task, *(cell(run.get(task)) for run in metrics.values()), note)
-    # Piped output has no width of its own; 80 columns would break every cell.
-    console = Console() if Console().is_terminal else Console(width=140)
-    console.print(table)
 
 
 def render(top: Path, params: Params, metrics: dict[str, Any]) -> str:
@@ -124,6 +103,9 @@ def render(top: Path, params: Params, metrics: dict[str, Any]) -> str:
         samples={run.id: samples(top, run.id) for run in params.runs},
         teacher=params.teacher,
         student=params.student,
+        decoding=Decoding.of(params.evaluate),
+        alone=one_task_each(metrics),
+        sampled=list(sampled(metrics)),
     )
 
 
@@ -132,7 +114,7 @@ def samples(top: Path, run: str) -> list[dict[str, Any]]:
     kept: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for row in read_rows(top / f"build/evaluations/{run}/predictions.jsonl"):
         group = kept.setdefault((row["task"], row["correct"]), [])
-        if len(group) < SHOWN_ROWS:
+        if len(group) < SHOWN_ROWS and not row.get("sample"):
             group.append(row)
     return [row for _, group in sorted(kept.items()) for row in group]
 

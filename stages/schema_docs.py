@@ -17,6 +17,8 @@ FILES = {
     "task": "`specs/tasks/<suite>/<task>.yaml`",
     "strategy": "`specs/strategies/<strategy>.yaml`",
     "params": "`params.yaml`",
+    "sweep": "`specs/sweeps/<sweep>.yaml`",
+    "published": "`specs/published/<paper>.yaml`",
 }
 LIMITS = {
     "minimum": "at least {}",

@@ -3,29 +3,24 @@
 Only under the strategies that runs train on.
 
 Reads ``build/compiled/suites/SUITE/``, ``build/selected/SUITE.json``, ``build/teacher``; writes
-``build/rationales/SUITE.jsonl``.
+``build/rationales/SUITE.jsonl``, and ``build/ranked/SUITE.json``: the strategy that serves the
+teacher best, by task, where a run trains on it, with the rationales that tell in ``SUITE.jsonl``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stages.core.console import Progress, argument, entry, root, say
-from stages.core.jsonl import read_json, read_rows, write_rows
-from stages.engines.ask import sampling, teacher_engine
-from stages.engines.desk import replay
-from stages.engines.fulfil import fulfil
-from stages.engines.request import Job
-from stages.engines.store import Store, default_path
+from stages.core.console import argument, entry, root, say
+from stages.core.jsonl import read_json, read_rows, write_json, write_rows
 from stages.spec.model import Params
 from stages.spec.read import load_params
-from stages.teaching.chain import Asking, Record
-from stages.teaching.rationales import jobs, wanted
-from stages.teaching.recorded import Recorded
-from stages.teaching.refill import refill
+from stages.teaching.chain import Record
+from stages.teaching.ranking import rank, ranked_rows
+from stages.teaching.rationales import wanted
+from stages.teaching.teacher import Teacher
 
 
 def main() -> None:
@@ -36,42 +31,35 @@ def main() -> None:
     folder, out = top / f"build/compiled/suites/{suite}", top / f"build/rationales/{suite}.jsonl"
     tasks = read_json(folder / "tasks.json")
     selected = read_json(top / f"build/selected/{suite}.json")
-    strategies = {name: wanted(task, selected.get(name)) for name, task in tasks.items()}
-    rows = folder / "train.jsonl"
-    if params.teacher["engine"] == "recorded":
-        recorded = Recorded(top / "build/teacher")
-        count = write_rows(out, recorded.rationales(read_rows(rows), strategies, params.samples))
-        say(f"teach {suite}: {count} rationales, 0 asked for, {count} held")
-        return
-    _ask(top, params, suite, rows, tasks, strategies, out)
+    with Teacher.of(top, params, suite, tasks) as teacher:
+        strategies = {name: wanted(task, selected.get(name)) for name, task in tasks.items()}
+        tried, ranked = _tried(teacher, folder, tasks, params)
+        for name, choice in ranked.items():
+            strategies[name] = list(dict.fromkeys([*strategies[name], choice["strategy"]]))
+            say(f"teach {suite}/{name}: {choice['strategy']} for the teacher: {choice['reason']}")
+        made = teacher.rationales(
+            lambda: read_rows(folder / "train.jsonl"), strategies, params.teach
+        )
+        count = write_rows(out, made)
+    # kept as well, so that whoever pulls them need not buy them again
+    write_rows(top / f"build/ranked/{suite}.jsonl", chain([{"rationales": len(tried)}], tried))
+    write_json(top / f"build/ranked/{suite}.json", ranked)
+    told = teacher.told or f"0 asked for, {count} held"
+    say(f"teach {suite}: {count} rationales, {told}")
 
 
-def _ask(
-    top: Path,
-    params: Params,
-    suite: str,
-    rows: Path,
-    tasks: dict[str, Any],
-    strategies: dict[str, list[str]],
-    out: Path,
-) -> None:
-    with Store(default_path()) as store:
-        engine = teacher_engine(params.teacher, params.runtime, top / "build/teacher", store)
-        later = read_json(rows.parent / "calls.json")
-        asking = Asking(engine, suite, later, sampling(params.teacher))
-
-        def made() -> Iterator[Job[list[Record]]]:
-            return jobs(read_rows(rows), tasks, strategies, params.teach, asking)
-
-        total = sum(1 for _ in made())
-        refilled = refill(made, store, top, f"build/rationales/{suite}.jsonl")
-        progress = Progress(f"teach {suite}", "rationales")
-        counts = fulfil(made(), total, engine, store, progress)
-        count = write_rows(out, chain.from_iterable(replay(made(), store)))
-    note = f", {refilled} of them from the last output" if refilled else ""
-    say(
-        f"teach {suite}: {count} rationales, {counts.generated} asked for, {counts.held} held{note}"
-    )
+def _tried(
+    teacher: Teacher, folder: Path, tasks: dict[str, Any], params: Params
+) -> tuple[list[Record], dict[str, Any]]:
+    """The teacher's answers under every candidate, and what they rank first, by task."""
+    ranking = {name: task["candidates"] for name, task in tasks.items() if task["ranks"]}
+    if not ranking:
+        return [], {}
+    rows = list(ranked_rows(read_rows(folder / "train.jsonl"), tasks, params.ranked_rows))
+    tried = list(teacher.rationales(lambda: iter(rows), ranking, {"samples": 1}))
+    told = teacher.told or f"0 asked for, {len(tried)} held"
+    say(f"teach {teacher.suite}: {len(tried)} rationales to rank by, {told}")
+    return tried, rank(tried, rows, tasks, params)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import psutil
 import yaml
 
 from stages.engines.local import LocalEngine
+from tests.projects import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
 TAKES = {"train": 12, "probe": 12, "valid": 4, "test": 24}
@@ -129,6 +130,8 @@ class Copy:
         ).stdout.splitlines()  # fmt: skip
         for name in listed:
             if name.split("/")[0] in ("tests", "build") or name == "dvc.lock":
+                continue
+            if name.startswith("specs/tasks/") and name.split("/")[2] not in EMBEDDED:
                 continue
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -81,9 +81,17 @@ class Copy:
         return [str(problem) for problem in problems_of(self.root)]
 
 
+EMBEDDED = ("arithmetic", "symbolic")
+"""The suites whose rows are generated; the others need files or a hub."""
+
+
+def _others(folder: str, names: list[str]) -> list[str]:
+    return [n for n in names if n not in EMBEDDED] if Path(folder).name == "tasks" else []
+
+
 def copy_project(root: Path) -> Copy:
-    for name in ("specs", "templates"):
-        shutil.copytree(REPOSITORY / name, root / name)
+    shutil.copytree(REPOSITORY / "templates", root / "templates")
+    shutil.copytree(REPOSITORY / "specs", root / "specs", ignore=_others)
     shutil.copy(REPOSITORY / "params.yaml", root)
     for path in root.glob("specs/tasks/*/*.yaml"):
         text = path.read_text(encoding="utf-8")

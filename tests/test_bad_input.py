@@ -10,6 +10,9 @@ import re
 
 import pytest
 
+from stages.compiler.build import write
+from stages.compiler.check import checked
+from stages.core.jsonl import read_rows
 from tests.projects import COIN, DIRECT, LETTER, STEPS, Copy, Spot
 
 PARAMS = "params.yaml"
@@ -259,6 +262,70 @@ CASES = [
         "did you mean 'answers'?",
     ),
     (
+        "run without a method",
+        PARAMS,
+        "{train_on: answers}",
+        "»{suites: [symbolic]}",
+        "E506 the run 'direct' says neither its method nor what it trains on",
+        "add method: fine_tune_cot or another, or train_on",
+    ),
+    (
+        "unknown method",
+        PARAMS,
+        "{train_on: answers}",
+        "{method: »fine_tuned}",
+        "E113 runs.direct.method cannot be 'fine_tuned'",
+        "did you mean 'fine_tune'?",
+    ),
+    (
+        "method whose prompt is not there",
+        PARAMS,
+        "{train_on: answers}",
+        "{method: few_shot_cot, prompt: »few_shot}",
+        "E202 there is no prompt 'few_shot'",
+        "did you mean 'few_shot_cot'?",
+    ),
+    (
+        "prompt that a run on answers cannot keep",
+        PARAMS,
+        "{train_on: answers}",
+        "{train_on: answers, prompt: »kept}",
+        "E506 a run on answers has no strategy whose prompt it could keep",
+        "take `prompt` out, or train on a strategy",
+    ),
+    (
+        "trained under one prompt and asked under another",
+        PARAMS,
+        "{train_on: answers}",
+        "{train_on: answers, prompt: »direct}",
+        "E506 a student is prompted as it was trained",
+        "write prompt: kept, or train_on: nothing",
+    ),
+    (
+        "two prompts",
+        PARAMS,
+        "{train_on: selected}",
+        "{method: orca2_unerased, format: »text}",
+        "E506 the format 'text' has a prompt of its own",
+        "take `format` out, or `prompt`",
+    ),
+    (
+        "unknown task of a run",
+        PARAMS,
+        "{train_on: answers}",
+        "{train_on: answers, tasks: [»coinflip]}",
+        "E202 there is no task 'coinflip'",
+        "did you mean 'coin_flip'?",
+    ),
+    (
+        "unknown setting of a run's training",
+        PARAMS,
+        "{train_on: answers}",
+        "{train_on: answers, train: {»epoch: 3}}",
+        "E111 unknown key 'epoch' in runs.direct.train",
+        "did you mean 'epochs'?",
+    ),
+    (
         "suite of a run that is not run",
         PARAMS,
         "{train_on: answers}",
@@ -488,14 +555,6 @@ CASES = [
         "a source row is called row: write row.question",
     ),
     (
-        "samples of the recorded teacher",
-        PARAMS,
-        "  samples: 1",
-        "  samples: »2",
-        "E503 the recorded teacher holds one rationale a row",
-        "set teach.samples to 1, or put an LLM endpoint in its place",
-    ),
-    (
         "fallback that is no candidate",
         PARAMS,
         "fallback: step_by_step",
@@ -678,6 +737,64 @@ def test_overlapping_splits(project: Copy) -> None:
     ]
 
 
+def test_overlaps_are_dropped_where_the_task_says_so(project: Copy) -> None:
+    # in the order of the splits: test, valid, probe, train
+    repeats = {"4 + 4": "0 + 0!", "7 + 7": "1 + 1", "9 + 9": "3 + 3", "11 + 11": "8 + 8."}
+    rows = _rows(12)
+    for old, new in repeats.items():
+        rows = rows.replace(f'"{old}"', f'"{new}"')
+    _from_file(project, rows)
+    project.edit(COIN, "  splits:", "  duplicates: drop\n  splits:")
+    assert project.problems() == []
+    manifest = write(*checked(project.root), project.root / "out")
+    task = manifest["tasks"]["symbolic/coin_flip"]
+    assert task["rows"] == {"train": 1, "probe": 2, "valid": 2, "test": 3}
+    assert task["duplicates"] == {"train": 2, "probe": 1, "valid": 1, "test": 0}
+    train = list(read_rows(project.root / "out/suites/symbolic/train.jsonl"))
+    assert [row["id"] for row in train if row["task"] == "coin_flip"] == ["coin_flip/train/1"]
+    assert "duplicates" not in manifest["tasks"]["symbolic/last_letter"]
+
+
+def test_a_run_needs_the_splits_that_it_uses(project: Copy) -> None:
+    text = project.read(COIN)
+    splits = text[text.index("    valid:") : text.index("row:")]
+    spot = project.edit(COIN, "  splits:", "  »splits:")
+    project.write(COIN, project.read(COIN).replace(splits, ""))
+    where = Spot(COIN, spot.line, 3, "  splits:")
+    hint = "add the split {}, or leave the task out by `tasks` of the run"
+    assert project.problems() == [
+        where.says(
+            "E508 the run 'direct' trains on coin_flip, which has no train rows",
+            hint.format("train"),
+        ),
+        where.says(
+            "E508 the run 'selected' selects a strategy for coin_flip, which has no probe rows",
+            hint.format("probe"),
+        ),
+        where.says(
+            "E508 the run 'selected' trains on coin_flip, which has no train rows",
+            hint.format("train"),
+        ),
+    ]
+    project.edit("params.yaml", "{train_on: answers}", "{method: zero_shot}")
+    selected = "selected: {train_on: selected}"
+    project.edit("params.yaml", selected, "selected: {method: orca2, tasks: [last_letter]}")
+    assert project.problems() == []
+    letters = project.read(LETTER)
+    project.write(
+        LETTER,
+        letters.replace(letters[letters.index("    valid:") : letters.index("    probe:")], ""),
+    )
+    project.edit(LETTER, "probe: {take: 3, after: valid}", "probe: {take: 3, after: test}")
+    spot = project.edit("params.yaml", "selected: {method", "»selected: {method")
+    assert project.problems() == [
+        Spot("params.yaml", spot.line, 13, spot.source).says(
+            "E508 no task of the run 'selected' has valid rows, which choose the checkpoint",
+            "add the split valid to one of its tasks",
+        )
+    ]
+
+
 def test_a_bad_row_is_one_problem_a_kind(project: Copy) -> None:
     rows = _rows(12).replace('"yes"', '"maybe"', 2).replace('"5 + 5"', "null")
     _from_file(project, rows)
@@ -757,7 +874,7 @@ def test_a_reserved_id(project: Copy) -> None:
     assert project.problems() == [
         Spot("specs/tasks/symbolic/macro.yaml", line, 5, "id: macro").says(
             "E208 the id 'macro' has a meaning of its own",
-            "choose another id and file name than nothing, answers, selected, macro",
+            "choose another id and file name than nothing, answers, selected, teacher_best, macro",
         )
     ]
 

@@ -182,6 +182,34 @@ def test_items_of_one_side_and_other_questions_are_left_out(copy: Copy) -> None:
     ]
 
 
+def test_several_samples_of_an_item_are_paired_by_their_share(copy: Copy) -> None:
+    path = copy.root / FOLDER / "base/predictions.jsonl"
+    once = [json.loads(line) for line in path.read_text().split("\n") if line]
+    # what was right stays so in three of four samples, what was wrong becomes right in one
+    often = [
+        {**row, "sample": sample, "correct": sample < (3 if row["correct"] else 1)}
+        for row in once if row["task"] == "coins" for sample in range(4)
+    ]  # fmt: skip
+    path.unlink()
+    path.write_text("".join(json.dumps(row) + "\n" for row in often))
+    shutil.rmtree(copy.root / FOLDER / "tuned")
+    told = lines(copy.root, "first")
+    assert told == [
+        "base | coins | 40 | 50.0 % | 50.0 % | +0.0 | -8.3 to +8.3 | 1 | 1 | within noise",
+        "paired: on items that both answered, by each item's share of right samples, of 1 then and "
+        "4 now",
+        "p by sign flips of the items' changes within tasks, 10,000 draws from seed 0; Newcombe's "
+        "interval from the effective number of outcomes",
+        "gain, loss: p corrected for the number of rows, 1, is below 0.05",
+        "left out of base, sums: 30 only then",
+        "left out of tuned, coins: 40 only then",
+        "left out of tuned, sums: 30 only then",
+    ]
+    assert "(sign flips)" in compare(copy.root, "first").stdout
+    found = json.loads(compare(copy.root, "first", "--format", "json").stdout)
+    assert (found["then"].get("samples"), found["now"]["samples"]) == (None, 4)
+
+
 UNPAIRED = (
     "unpaired: of {} only accuracies are at hand; both sides count as independent samples: "
     "as a rule wider intervals, and no p"

@@ -106,8 +106,8 @@ def test_three_lines_put_an_endpoint_in_the_teachers_place(
     project.name_endpoint(teacher.url)
     done = project.repro()
     assert set(done.stages) == {
-        "teacher", "compile", *each("teach"), *each("curate"), "mix", "train@selected",
-        "evaluate@selected", "report",
+        "teacher", "compile", *each("probe"), *each("teach"), *each("curate"), "mix",
+        "train@selected", "evaluate@selected", "report",
     }  # fmt: skip
     selected = {
         suite: json.loads((project.root / f"build/selected/{suite}.json").read_text())
@@ -121,7 +121,8 @@ def test_three_lines_put_an_endpoint_in_the_teachers_place(
     assert done.counts("teach symbolic") == (2 * TAKES["train"], 0)
 
     lines = (project.root / "build/yield/symbolic.jsonl").read_text(encoding="utf-8").splitlines()
-    counts, *dropped = map(json.loads, lines)
+    header, *dropped = map(json.loads, lines)
+    counts = header["counts"]
     coins = counts["coin_flip"]["step_by_step"]
     assert coins.keys() == {"kept", "wrong answer"}
     assert sum(coins.values()) == TAKES["train"]
@@ -166,7 +167,7 @@ def test_an_edited_task_costs_its_own_requests_alone(project: Copy, teacher: Tea
         task["row"]["question"] = {"render": "{{ row.question }} Answer yes or no."}
     done = project.repro()
     assert set(done.stages) == {
-        "compile", "probe@symbolic", "select@symbolic", "teach@symbolic", "curate@symbolic", "mix",
+        "compile", "probe@symbolic", "select@symbolic", "teach@symbolic", *each("curate"), "mix",
         "train@selected", "evaluate@selected", "report",
     }  # fmt: skip
     probed = len(STRATEGIES) * TAKES["probe"]
@@ -219,6 +220,22 @@ def test_a_new_verifier_generates_nothing(project: Copy, teacher: Teacher) -> No
         "compile", "select@symbolic", "teach@symbolic", "curate@symbolic", "mix"
     }  # fmt: skip
     assert done.counts("teach symbolic") == (0, 2 * TAKES["train"])
+    assert (project.rows(), len(teacher.asked)) == (rows, asked)
+
+
+def test_other_filters_generate_nothing(project: Copy, teacher: Teacher) -> None:
+    rows, asked = project.rows(), len(teacher.asked)
+    before = (project.root / "params.yaml").read_bytes()
+    with edited(project.root / "params.yaml") as params:
+        params["curate"] = {"filter": "none", "near_duplicates": 0.9, "max_tokens": 400}
+    assert set(project.repro("mix").stages) == {*each("curate"), "mix"}
+    kept = (project.root / "build/curated/symbolic.jsonl").read_text(encoding="utf-8").splitlines()
+    # the teacher says one thing, so one rationale of each task is left, with its own answer
+    assert [(line["task"], line["answer"]) for line in map(json.loads, kept)] == [
+        ("coin_flip", "yes"), ("last_letter", "y e s"),
+    ]  # fmt: skip
+    (project.root / "params.yaml").write_bytes(before)
+    project.repro("mix")
     assert (project.rows(), len(teacher.asked)) == (rows, asked)
 
 

@@ -98,6 +98,23 @@ def test_before_the_probe_every_candidate_counts(
     }
 
 
+def test_what_the_probe_learns_from_is_counted(
+    planned: Copy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned.edit("params.yaml", "mode: prompt", "rows: 2\n  mode: finetune")
+    hold(planned, "coin_flip", 1, "direct")
+    lines = told(capsys, monkeypatch)
+    assert {name: (line["held"], line["missing"]) for name, line in lines.items()} == {
+        f"{task}/{strategy}": counts
+        for task, held in (("coin_flip", 1), ("last_letter", 0))
+        for strategy, counts in (
+            ("direct", (held, 2 - held)), (STEP, (0, 3)), ("explain_then_answer", (0, 2)),
+        )
+    }  # fmt: skip
+    assert lines[f"coin_flip/{STEP}"]["because"] == "selected"
+    assert lines["coin_flip/direct"]["because"] == "the probe learns from it"
+
+
 def test_without_anything_held_the_limits_are_the_estimate(
     planned: Copy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,15 +2,18 @@
 
 ``build/compiled/suites/<suite>/``: ``tasks.json`` how to score; ``calls.json`` the calls after the
 first, of strategies that have any, and what they read of a task; ``probe.jsonl`` the student's
-questions under every strategy; ``train.jsonl`` the teacher's questions under every strategy.
+questions under every strategy; ``train.jsonl`` the teacher's questions under every strategy;
+``lessons.json`` what a student that learns before it is probed needs besides, else nothing.
 ``build/compiled/runs/<run>/``: ``valid.jsonl``, ``test.jsonl``, ``tasks.json``, ``calls.json``.
 ``build/compiled/targets.json``: the template of the training text, by strategy.
+``build/compiled/tests.jsonl``: the question of every test row, to keep them out of training.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from stages.spec.methods import ERASED, FORMATS, KEPT, NOTHING
 from stages.spec.model import Run, Strategy, Task
 from stages.spec.project import Project
 
-BY_SUITE = ("probe", "selected", "rationales", "curated", "yield")
+BY_SUITE = ("probe", "selected", "rationales", "ranked", "curated", "yield")
 BY_RUN = ("mix", "checkpoints", "training", "evaluations")
 
 
@@ -41,6 +44,7 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
         folder = out / "suites" / suite
         write_json(folder / "tasks.json", {task.id: scoring(project, task) for task in tasks})
         write_json(folder / "calls.json", suite_calls(project, suite))
+        write_json(folder / "lessons.json", lessons(project, tasks))
         write_rows(folder / "probe.jsonl", asked("probe", tasks))
         write_rows(folder / "train.jsonl", asked("train", tasks))
     for run in project.params.runs:
@@ -52,6 +56,7 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
             write_rows(
                 folder / f"{split}.jsonl", _examined(project, renderer, rows, run, tasks, split)
             )
+    write_rows(out / "tests.jsonl", _tests(project, rows))
     templates = project.templates
     targets = {name: templates.source(s.target) for name, s in project.strategies.items()}
     targets["answers"] = templates.source(ANSWERS)
@@ -71,6 +76,21 @@ def scoring(project: Project, task: Task) -> dict[str, Any]:
         "answer": {"type": task.answer_type, "extract": list(task.extract), "marker": task.marker},
         "candidates": list(project.params.candidates(task)),
         **project.params.trained(task),
+    }
+
+
+def lessons(project: Project, tasks: list[Task]) -> dict[str, Any]:
+    """How rationales of the probe's candidates are scored, and the training text of each."""
+    learned = {task.id: project.params.learned(task) for task in tasks}
+    made = {task.id: scoring(project, task) for task in tasks if learned[task.id]}
+    names = dict.fromkeys(name for each in learned.values() for name in each)
+    source = project.templates.source
+    return {
+        "tasks": {
+            name: {key: task[key] for key in ("answer", "candidates")}
+            for name, task in made.items()
+        },
+        "targets": {name: source(project.strategies[name].target) for name in names},
     }
 
 
@@ -95,7 +115,7 @@ def later_calls(project: Project, tasks: list[Task], names: Iterable[str]) -> di
     calls: dict[str, Any] = {}
     shown: dict[str, Any] = {}
     for strategy in (project.strategies[name] for name in names):
-        if len(strategy.calls) > 1:
+        if len(strategy.calls) > 1 or strategy.calls[0].stop:
             calls[strategy.id] = [
                 {
                     "system": call.system and source(call.system),
@@ -103,10 +123,11 @@ def later_calls(project: Project, tasks: list[Task], names: Iterable[str]) -> di
                     "max_tokens": call.max_tokens,
                     "continues": call.continues,
                     "gives": call.gives,
+                    **({"stop": call.stop} if call.stop else {}),
                 }
                 for call in strategy.calls
             ]
-            if "exemplars" in strategy.uses:
+            if len(strategy.calls) > 1 and "exemplars" in strategy.uses:
                 shown |= {task.id: list(task.exemplars) for task in tasks if task.exemplars}
     return {"calls": calls, "exemplars": shown}
 
@@ -137,7 +158,8 @@ def _asked(
         if probing and not names:
             continue
         formats = {r.format_name: r.format for r in project.params.runs if r.covers(task)}
-        for row in rows[(task.suite, task.id)][split]:
+        most = None if probing else project.params.rows
+        for row in islice(rows[(task.suite, task.id)][split], most):
             record = _record(row)
             record["variables"] = variables(task, row)
             record["prompts"] = prompts = {}
@@ -145,14 +167,28 @@ def _asked(
                 strategy = project.strategies[name]
                 prompts[name] = _prompt(renderer, strategy, task, row)
                 digests.add(task, name, prompts[name]["messages"])
+            if probing and project.params.learned(task):
+                record["student"] = _erased(project, renderer, task, row, names)
             if not probing:
                 record["answer"] = stated(row.gold, task.answer_type)
-                record["worked"] = {name: row.worked[name] for name in names if name in row.worked}
+                record |= _solutions(row, names, project.params.samples)
                 record["student"] = _erased(project, renderer, task, row, names)
                 for name, made in formats.items():
                     if made:
                         record["student"][name] = renderer.plain(made.user, task, row)
             yield record
+
+
+def _solutions(row: Row, names: Iterable[str], samples: int) -> dict[str, Any]:
+    """``worked``: by strategy the first solution; ``more_worked``, if wanted and there, the rest.
+
+    Apart, so that whoever wants one solution of a row finds it the same whatever D is.
+    """
+    held = {name: row.worked[name][:samples] for name in names if name in row.worked}
+    made: dict[str, Any] = {"worked": {name: texts[0] for name, texts in held.items()}}
+    if more := {name: list(texts[1:]) for name, texts in held.items() if len(texts) > 1}:
+        made["more_worked"] = more
+    return made
 
 
 def _erased(
@@ -189,6 +225,12 @@ def _examined(
                     name: _prompt(renderer, project.strategies[name], task, row) for name in shown
                 }
             yield record
+
+
+def _tests(project: Project, rows: Rows) -> Iterator[dict[str, Any]]:
+    for task in project.tasks.values():
+        for row in rows[(task.suite, task.id)]["test"]:
+            yield {"id": row.id, "task": row.task, "question": row.question}
 
 
 def _prompt(renderer: Renderer, strategy: Strategy, task: Task, row: Row) -> dict[str, Any]:

@@ -125,15 +125,24 @@ def value(block: Mapping[str, str], raw: Mapping[str, Any]) -> Any:
     return found
 
 
-def worked(task: Task, raw: Mapping[str, Any]) -> dict[str, str]:
-    """Recorded completions by strategy. Raises `KeyError` and `jinja2.TemplateError`."""
+def worked(task: Task, raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Recorded completions by strategy, one or several, those that have none left out.
+
+    Raises `KeyError` and `jinja2.TemplateError`.
+    """
     block = task.row.get("worked", {})
-    if "get" not in block:
-        return {strategy: str(value(inner, raw)) for strategy, inner in block.items()}
-    found = value(block, raw)
-    if not isinstance(found, Mapping):
-        raise KeyError(f"{block['get']} that maps strategies to completions")
-    return {str(strategy): str(text) for strategy, text in found.items()}
+    if "get" in block:
+        found = value(block, raw)
+        if not isinstance(found, Mapping):
+            raise KeyError(f"{block['get']} that maps strategies to completions")
+    else:
+        found = {strategy: value(inner, raw) for strategy, inner in block.items()}
+    made = {str(strategy): _texts(texts) for strategy, texts in found.items()}
+    return {strategy: texts for strategy, texts in made.items() if texts}
+
+
+def _texts(found: Any) -> tuple[str, ...]:
+    return tuple(map(str, found)) if isinstance(found, (list, tuple)) else (str(found),)
 
 
 def reason(error: KeyError | TemplateError) -> str:

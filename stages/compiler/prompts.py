@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from jinja2 import TemplateError
@@ -111,23 +112,42 @@ def check_rendering(
 
 
 def check_recorded(project: Project, task: Task, rows: Sequence[Row]) -> Iterator[Problem]:
-    """The recorded teacher answers only strategies that its rows hold (E501)."""
+    """The recorded teacher answers only strategies that its rows hold (E501), as often (E503)."""
     teacher = project.params.teacher
     if teacher["engine"] != "recorded" or teacher.get("recordings"):
         return
     document = project.task_document(task)
-    held = {strategy for row in rows for strategy in row.worked}
-    for strategy in project.params.taught(task):
-        lacking = [row.id for row in rows if strategy not in row.worked]
+    taught, samples = project.params.taught(task), project.params.samples
+    used = list(islice(((row.id, _counts(row)) for row in rows), project.params.rows))
+    for strategy in taught:
+        lacking = [row for row, counts in used if strategy not in counts]
+        few = {
+            row: counts[strategy] for row, counts in used if counts.get(strategy, samples) < samples
+        }
         if lacking:
+            held = {name for _, counts in used for name in counts}
             offer = ", ".join(sorted(held)) or "none"
             yield document.problem(
                 ("row", "worked") if "worked" in task.row else ("row",), "E501",
                 f"the recorded teacher has no {strategy} rationale for {len(lacking)} of "
-                f"{len(rows)} train rows, the first is {lacking[0]}",
+                f"{len(used)} train rows, the first is {lacking[0]}",
                 f"it holds: {offer}; drop the strategy for this task, "
                 "or put an LLM endpoint in the recorded teacher's place (params.yaml, teacher)",
             )  # fmt: skip
+        elif few:
+            first, least = next(iter(few)), min(few.values())
+            yield project.document.problem(
+                ("teach", "samples"), "E503",
+                f"the recorded teacher has fewer than {samples} {strategy} rationales for "
+                f"{len(few)} of {len(used)} train rows of {task.id}, the first is {first} with "
+                f"{few[first]}",
+                f"set teach.samples to {least}, drop the strategy for this task, or put an LLM "
+                "endpoint in the recorded teacher's place",
+            )  # fmt: skip
+
+
+def _counts(row: Row) -> dict[str, int]:
+    return {strategy: len(texts) for strategy, texts in row.worked.items()}
 
 
 def erasure_conflicts(project: Project) -> Iterator[Problem]:

@@ -30,14 +30,14 @@ TOLD = 20
 
 
 class Row(NamedTuple):
-    """One question. `worked` maps a strategy to a recorded completion."""
+    """One question. `worked` maps a strategy to recorded completions, one or more."""
 
     id: str
     task: str
     question: str
     gold: str
     options: tuple[str, ...] = ()
-    worked: Mapping[str, str] = {}
+    worked: Mapping[str, tuple[str, ...]] = {}
 
 
 class Rows(Sequence[Row]):
@@ -84,7 +84,7 @@ def task_rows(task: Task, root: Path, document: Document) -> dict[str, Rows]:
     # what is measured stays whole; what repeats it goes
     for split in SPLITS if held is None else SPLITS[::-1]:
         asked: set[bytes] = set()
-        for number, values in enumerate(raw[split]):
+        for number, values in enumerate(raw.get(split, ())):
             name = f"{task.id}/{split}/{number}"
             found = _row(task, name, values)
             if not isinstance(found, Row):
@@ -204,15 +204,16 @@ def _row(task: Task, name: str, raw: Mapping[str, Any]) -> Row | Bad:
     return Row(name, task.id, question, gold, options, solutions)
 
 
-def _shown(task: Task, question: str, gold: str, solutions: Mapping[str, str]) -> str:
+def _shown(task: Task, question: str, gold: str, solutions: Mapping[str, Sequence[str]]) -> str:
     """What of the answer stands in the question: a statement of it, or a worked solution."""
     if f"{task.marker} {gold}".casefold() in question.casefold():
         return f"the statement {f'{task.marker} {gold}'!r}"
-    for strategy, text in solutions.items():
-        if TOLD <= len(text) <= len(question):
-            told = normalised(text)
-            if len(told) >= TOLD and told in normalised(question):
-                return f"its worked solution for {strategy}"
+    for strategy, texts in solutions.items():
+        for text in texts:
+            if TOLD <= len(text) <= len(question):
+                told = normalised(text)
+                if len(told) >= TOLD and told in normalised(question):
+                    return f"its worked solution for {strategy}"
     return ""
 
 

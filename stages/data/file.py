@@ -52,13 +52,18 @@ def load(path: Path, sha256: str, name: str = "") -> Rows:
     return reader(name, path)
 
 
-def check_digest(path: Path, sha256: str, name: str) -> None:
-    """Raises `UserError` E402 when the file's bytes are not those that a spec names."""
+def sha256_of(path: Path) -> str:
+    """Hex digest of the file's bytes."""
     with path.open("rb") as file:
         hashed = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
         for part in iter(lambda: file.read(1 << 20), b""):
             hashed.update(part)
-    found = hashed.hexdigest()
+    return hashed.hexdigest()
+
+
+def check_digest(path: Path, sha256: str, name: str) -> None:
+    """Raises `UserError` E402 when the file's bytes are not those that a spec names."""
+    found = sha256_of(path)
     if found != sha256.lower():
         raise user_error(
             name,

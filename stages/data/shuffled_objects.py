@@ -17,11 +17,9 @@ from itertools import combinations
 from random import Random
 from typing import Any
 
-from stages.data.draw import distinct, listed
-
-PEOPLE = ("Alice", "Bob", "Claire")
-LETTERS = "ABC"
-ORDER = ("First", "Then", "Finally")
+from stages.data.draw import distinct
+from stages.data.shuffled_solutions import LETTERS, ORDER, PEOPLE, phrases
+from stages.data.solutions import worked
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ SCENARIOS = (
 
 
 def generate(seed: int, count: int) -> list[dict[str, Any]]:
-    """Distinct questions with options, the gold letter and a worked solution for each strategy.
+    """Distinct questions with options, the gold letter and the worked solutions of each strategy.
 
     Args:
         seed: Decides every row.
@@ -144,43 +142,6 @@ def _draw(rng: Random) -> dict[str, Any]:
         last = states[-1]
         states.append({**last, one: last[other], other: last[one]})
     answer = LETTERS[start.index(states[-1][person])]
-    return {
-        "question": ask(scenario, start, swaps, person),
-        "options": start,
-        "answer": answer,
-        "worked": _worked(states, swaps, person, f"The answer is {answer}."),
-    }
-
-
-def _worked(
-    states: list[dict[str, str]], swaps: list[tuple[str, str]], person: str, end: str
-) -> dict[str, str]:
-    shown = [", ".join(f"{who}: {what}" for who, what in state.items()) for state in states]
-    result = states[-1][person]
-    steps = " ".join(
-        f"{one} and {other} swap: {after}."
-        for (one, other), after in zip(swaps, shown[1:], strict=True)
-    )
-    story = " ".join(
-        f"{when} {one} and {other} swap, so {one} has {state[one]} and {other} has {state[other]}."
-        for when, (one, other), state in zip(ORDER, swaps, states[1:], strict=True)
-    )
-    holder, path = person, [person]
-    for one, other in reversed(swaps):
-        holder = {one: other, other: one}.get(holder, holder)
-        path.append(holder)
-    rows = "; then ".join(", ".join(state.values()) for state in states)
-    return {
-        "direct": end,
-        "step_by_step": f"Start: {shown[0]}. {steps} At the end {person}: {result}. {end}",
-        "explain_then_answer": f"{story} Nothing else changes, so {person} ends with {result}. "
-        f"{end}",
-        "recall_then_generate": "A swap exchanges two holders and leaves the third, so a holder "
-        f"can be followed back. From the last swap to the first: {', '.join(path)}. "
-        f"{path[-1]} starts with {result}. {end}",
-        "recall_reason_generate": "Recall: a swap exchanges what two people have. "
-        f"Reason: {listed(PEOPLE)} have {rows}. So {person} has {result}. {end}",
-        "extract_then_generate": f"Start: {shown[0]}. "
-        f"Swaps: {', '.join(f'{one}-{other}' for one, other in swaps)}. "
-        f"Asked: {person}. Result: {shown[-1]}. {end}",
-    }
+    question, end = ask(scenario, start, swaps, person), f"The answer is {answer}."
+    solutions = worked(question, end, phrases(states, swaps, person))
+    return {"question": question, "options": start, "answer": answer, "worked": solutions}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from stages.scoring import clustered
+from stages.scoring.items import MACRO, Counts, Item, Runs, sampled
 from stages.scoring.paired import (
     RESAMPLES,
     SEED,
@@ -20,14 +21,9 @@ from stages.scoring.paired import (
 )
 
 LEVEL = 0.05
-MACRO = "macro"
 
-Item = tuple[bool, str]
-"""Whether it was right, and what tells its question and gold answer from any other."""
-Items = Mapping[str, Mapping[str, Mapping[str, Item]]]
-"""By run, task and id."""
-Counts = Mapping[str, Mapping[str, tuple[int, int]]]
-"""Right answers and items, by run and task."""
+Matched = Sequence[tuple[Item, Item]]
+"""One task's items, then and now."""
 
 
 @dataclass(frozen=True)
@@ -80,70 +76,51 @@ class LeftOut:
         return f"left out of {self.run}, {self.task}: {items}"
 
 
-def tally(items: Items) -> Counts:
-    """The numbers that items come to."""
-    return {
-        run: {
-            task: (sum(right for right, _ in held.values()), len(held))
-            for task, held in tasks.items()
-        }
-        for run, tasks in items.items()
-    }
-
-
-def reported(metrics: Any) -> Counts:
-    """The numbers of ``metrics.json``; right answers are taken back from a rounded accuracy.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    counts: dict[str, dict[str, tuple[int, int]]] = {}
-    try:
-        for run, tasks in metrics.items():
-            counts[run] = {}
-            for task, score in tasks.items():
-                accuracy, n = score["accuracy"], score["n"]
-                if not 0 <= accuracy <= 1 or n < 0:
-                    raise ValueError(f"an accuracy of {accuracy} of {n} items")
-                if task != MACRO and n:
-                    counts[run][task] = round(accuracy * n), n
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"no accuracies by run and task: {error}") from None
-    return counts
-
-
-def paired_rows(then: Items, now: Items) -> tuple[list[Row], list[LeftOut]]:
+def paired_rows(then: Runs, now: Runs) -> tuple[list[Row], list[LeftOut]]:
     """Compare item by item.
 
     The p is McNemar's; of ``macro``, which a run with several tasks has, it is by sign flips
-    within tasks. Intervals are Newcombe's. The verdict is p corrected against 0.05.
+    within tasks. Intervals are Newcombe's. Where an item has several samples on either side, what
+    is paired is its share of right ones: the p is then by sign flips throughout, and intervals are
+    those of `clustered`. The verdict is p corrected against 0.05.
     """
     rows, left_out = list[Row](), list[LeftOut]()
     for run, task_names in _names(then, now):
-        tasks = dict[str, Pairs]()
+        tasks = dict[str, Matched]()
         for task in task_names:
             old, new = then.get(run, {}).get(task, {}), now.get(run, {}).get(task, {})
             shared = [name for name in old if name in new]
             # an id is a place in the draw: under another seed it stands for another question
-            same = [name for name in shared if old[name][1] == new[name][1]]
+            same = [name for name in shared if old[name].question == new[name].question]
             out = len(old) - len(shared), len(new) - len(shared), len(shared) - len(same)
             if any(out):
                 left_out.append(LeftOut(run, task, *out))
             if same:
-                outcomes = ({name: side[name][0] for name in same} for side in (old, new))
-                tasks[task] = pairs(*outcomes)
-        made = [_task_row(run, task, counts) for task, counts in tasks.items()]
+                tasks[task] = [(old[name], new[name]) for name in same]
+        made = [_task_row(run, task, matched) for task, matched in tasks.items()]
         if len(made) > 1:
             several = list(tasks.values())
-            macro, drawn = _macro(run, made, newcombe(several)), bootstrap(several)
-            limits = drawn.low, drawn.high
-            made.append(replace(macro, bootstrap=limits, p=sign_flips(several)))
+            limits, drawn = _limits(several)
+            macro = _macro(run, made, limits)
+            made.append(replace(macro, bootstrap=drawn, p=p_value(several)))
         rows += made
     corrected = holm([row.p for row in rows if row.p is not None])
     return [
         replace(row, p_corrected=p, verdict=_verdict(row, p < LEVEL))
         for row, p in zip(rows, corrected, strict=True)
     ], left_out
+
+
+def p_value(tasks: Sequence[Matched]) -> float:
+    """Of no difference in the mean over tasks, two-sided.
+
+    McNemar's for one task, sign flips for several; where an item has several samples, sign flips
+    of the changes in its share of right ones.
+    """
+    if _most(tasks) != (1, 1):
+        return clustered.sign_flips([_shares(task) for task in tasks])
+    counts = [_pairs(task) for task in tasks]
+    return mcnemar(counts[0]) if len(counts) == 1 else sign_flips(counts)
 
 
 def unpaired_rows(then: Counts, now: Counts) -> tuple[list[Row], list[LeftOut]]:
@@ -177,12 +154,15 @@ def unpaired_rows(then: Counts, now: Counts) -> tuple[list[Row], list[LeftOut]]:
     ], left_out
 
 
-def method(rows: Sequence[Row], numbers: Sequence[str]) -> Iterator[str]:
+def method(
+    rows: Sequence[Row], numbers: Sequence[str], samples: tuple[int, int] = (1, 1)
+) -> Iterator[str]:
     """How the rows were made, in lines for their reader.
 
     Args:
         rows: As made here.
         numbers: What of the two sides came without items; empty for paired rows.
+        samples: Of an item at most, then and now.
     """
     if numbers:
         yield (
@@ -191,11 +171,19 @@ def method(rows: Sequence[Row], numbers: Sequence[str]) -> Iterator[str]:
         )
         yield "gain, loss: the row's own interval leaves out 0, whatever the number of rows"
         return
-    yield "paired: on items that both answered, by McNemar's exact test and Newcombe's interval"
-    if any(row.task == MACRO for row in rows):
+    draws = f"{RESAMPLES:,} draws from seed {SEED}"
+    if samples == (1, 1):
+        yield "paired: on items that both answered, by McNemar's exact test and Newcombe's interval"
+        if any(row.task == MACRO for row in rows):
+            yield f"macro: the mean of the tasks; p by sign flips within tasks, {draws}"
+    else:
         yield (
-            "macro: the mean of the tasks; p by sign flips within tasks, "
-            f"{RESAMPLES:,} draws from seed {SEED}"
+            "paired: on items that both answered, by each item's share of right samples, "
+            f"of {samples[0]} then and {samples[1]} now"
+        )
+        yield (
+            f"p by sign flips of the items' changes within tasks, {draws}; Newcombe's interval "
+            "from the effective number of outcomes"
         )
     yield f"gain, loss: p corrected for the number of rows, {len(rows)}, is below {LEVEL}"
 
@@ -207,12 +195,39 @@ def _names(
         yield run, list(dict.fromkeys([*now.get(run, ()), *then.get(run, ())]))
 
 
-def _task_row(run: str, task: str, counts: Pairs) -> Row:
-    n, drawn = counts.n, bootstrap([counts])
-    return Row(
-        run, task, n, n, (counts.both + counts.lost) / n, (counts.both + counts.gained) / n,
-        counts.difference, *newcombe([counts]), (drawn.low, drawn.high), mcnemar(counts),
-    )  # fmt: skip
+def _task_row(run: str, task: str, matched: Matched) -> Row:
+    n = len(matched)
+    then, now = sum(old.share for old, _ in matched), sum(new.share for _, new in matched)
+    limits, drawn = _limits([matched])
+    shares = then / n, now / n, (now - then) / n
+    return Row(run, task, n, n, *shares, *limits, drawn, p_value([matched]))
+
+
+def _limits(tasks: Sequence[Matched]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The interval of the mean over tasks, and the bootstrapped one."""
+    most = _most(tasks)
+    if most == (1, 1):
+        counts = [_pairs(task) for task in tasks]
+        drawn = bootstrap(counts)
+        return newcombe(counts), (drawn.low, drawn.high)
+    shares = [_shares(task) for task in tasks]
+    return clustered.difference(shares, most), clustered.bootstrap(shares)
+
+
+def _most(tasks: Sequence[Matched]) -> tuple[int, int]:
+    """The most samples of an item, then and now."""
+    sides = ([pair[side] for task in tasks for pair in task] for side in (0, 1))
+    then, now = map(sampled, sides)
+    return then, now
+
+
+def _shares(matched: Matched) -> clustered.Change:
+    return [old.share for old, _ in matched], [new.share for _, new in matched]
+
+
+def _pairs(matched: Matched) -> Pairs:
+    then = {str(place): old.share == 1 for place, (old, _) in enumerate(matched)}
+    return pairs(then, {str(place): new.share == 1 for place, (_, new) in enumerate(matched)})
 
 
 def _macro(run: str, rows: list[Row], limits: tuple[float, float]) -> Row:

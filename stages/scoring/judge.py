@@ -13,12 +13,16 @@ from stages.scoring.verify import agrees
 
 @dataclass(frozen=True)
 class Verdict:
-    """`rationale` is what precedes the statement of the answer, or all when it is not set apart."""
+    """`rationale` is what precedes the statement of the answer, or all when it is not set apart.
+
+    `rule` is the index of the extraction rule that found the answer; None when none did.
+    """
 
     answer: str | None
     correct: bool
     follows_format: bool
     rationale: str
+    rule: int | None = None
 
 
 def judge(completion: str, row: Mapping[str, Any], task: Mapping[str, Any]) -> Verdict:
@@ -39,6 +43,7 @@ def judge(completion: str, row: Mapping[str, Any], task: Mapping[str, Any]) -> V
         and agrees(found.answer, row["gold"], answer["type"], options),
         follows_format=follows_format(found),
         rationale=completion[: found.start].strip(),
+        rule=found.rule,
     )
 
 

@@ -115,14 +115,14 @@ def newcombe(tasks: Sequence[Pairs], confidence: float = CONFIDENCE) -> tuple[fl
         margins = right * (n - right) * before * (n - before)
         phi = product / math.sqrt(margins) if margins else 0.0
         middle += p - q
-        down += _square(p - p_low, q_high - q, phi)
-        up += _square(p_high - p, q - q_low, phi)
-    return _limits(middle, down, up, len(tasks))
+        down += square(p - p_low, q_high - q, phi)
+        up += square(p_high - p, q - q_low, phi)
+    return limits(middle, down, up, len(tasks))
 
 
 def newcombe_independent(
-    then: Sequence[tuple[int, int]],
-    now: Sequence[tuple[int, int]],
+    then: Sequence[tuple[float, int]],
+    now: Sequence[tuple[float, int]],
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
     """Interval of the macro difference where items cannot be paired.
@@ -146,9 +146,9 @@ def newcombe_independent(
         q, (q_low, q_high) = before / m, wilson(before, m, confidence)
         p, (p_low, p_high) = right / n, wilson(right, n, confidence)
         middle += p - q
-        down += _square(p - p_low, q_high - q)
-        up += _square(p_high - p, q - q_low)
-    return _limits(middle, down, up, len(then))
+        down += square(p - p_low, q_high - q)
+        up += square(p_high - p, q - q_low)
+    return limits(middle, down, up, len(then))
 
 
 def bootstrap(
@@ -221,12 +221,14 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _square(a: float, b: float, phi: float = 0.0) -> float:
+def square(a: float, b: float, phi: float = 0.0) -> float:
+    """The squared length of two deviations that correlate by `phi`."""
     # rounding can take the difference of two like squares below 0
     return max(0.0, a * a - 2 * phi * a * b + b * b)
 
 
-def _limits(middle: float, down: float, up: float, count: int) -> tuple[float, float]:
+def limits(middle: float, down: float, up: float, count: int) -> tuple[float, float]:
+    """The interval of a mean, from the sum of `count` differences and of their squares each way."""
     low, high = (middle - math.sqrt(down)) / count, (middle + math.sqrt(up)) / count
     return max(-1.0, low), min(1.0, high)
 

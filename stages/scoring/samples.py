@@ -54,6 +54,12 @@ def majority(answers: Sequence[str | None]) -> str | None:
     return max(votes, key=lambda answer: votes[answer]) if votes else None
 
 
+def tied(answers: Sequence[str | None]) -> bool:
+    """Whether another answer was given as often as the `majority`, so that order decided."""
+    most = Counter(answer for answer in answers if answer is not None).most_common(2)
+    return len(most) == 2 and most[0][1] == most[1][1]
+
+
 def maj_at_k(answers: Sequence[str | None], right: Sequence[bool], k: int) -> float:
     """Chance that the majority of k samples is right; see `majority` for ties and silence.
 
@@ -89,29 +95,35 @@ def maj_at_k(answers: Sequence[str | None], right: Sequence[bool], k: int) -> fl
             rest = len(places) - index - 1
             rivals = [(len(theirs), sum(1 for i in theirs if i > first)) for theirs in others]
             for votes in range(1, min(rest + 1, k) + 1):
-                won += comb(rest, votes - 1) * _ways(rivals, silent, votes, k - votes)
+                won += comb(rest, votes - 1) * _ways(rivals, silent, votes, k - votes, n)
     return won / comb(n, k)
 
 
-def _ways(rivals: Sequence[tuple[int, int]], silent: int, votes: int, k: int) -> int:
+def _ways(rivals: Sequence[tuple[int, int]], silent: int, votes: int, k: int, n: int) -> int:
     """Ways to choose k samples beside a winner's with that many votes.
+
+    The coefficient of x^k in the product of one polynomial an answer, whose coefficient of x^i
+    counts its ways to have i votes. A polynomial is one integer here, `n` + 1 bits a coefficient
+    (none is above 2^n), so that Python multiplies it at once.
 
     Args:
         rivals: Of each other answer, its samples, and how many come after the winner's first.
         silent: Samples without an answer, any of which may be chosen.
         votes: Of the winner. A rival has fewer, or as many that all come later.
         k: Samples to choose.
+        n: Samples there are.
     """
-    ways = [comb(silent, chosen) for chosen in range(k + 1)]
+    bits = n + 1
+    below = (1 << (k + 1) * bits) - 1
+    ways = sum(comb(silent, chosen) << chosen * bits for chosen in range(min(silent, k) + 1))
     for size, later in rivals:
-        fits = [comb(size, chosen) for chosen in range(min(votes - 1, size, k) + 1)]
+        fits = sum(
+            comb(size, chosen) << chosen * bits for chosen in range(min(votes - 1, size, k) + 1)
+        )
         if votes <= k and votes <= later:
-            fits.append(comb(later, votes))
-        ways = [
-            sum(fit * ways[total - chosen] for chosen, fit in enumerate(fits[: total + 1]))
-            for total in range(k + 1)
-        ]
-    return ways[k]
+            fits |= comb(later, votes) << votes * bits
+        ways = ways * fits & below
+    return ways >> k * bits
 
 
 def _check(n: int, right: int, k: int) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion: honest at 0 and at 1, and for small n."""
+def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion: honest at 0 and at 1, and for small n.
+
+    Both may be fractions, as effective sizes are; see `stages.scoring.clustered`.
+    """
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:

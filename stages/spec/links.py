@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stages.core.errors import Problem, nearest
+from stages.spec.decoding import check_decoding
 from stages.spec.document import Document
-from stages.spec.methods import ANSWERS, ERASED, KEPT, KINDS, NOTHING
+from stages.spec.methods import ANSWERS, ERASED, KEPT, KINDS, NOTHING, SELECTED
 from stages.spec.model import Run, Task
 from stages.spec.project import Project, Specs
 
@@ -52,6 +53,8 @@ def project_links(project: Project) -> list[Problem]:
     problems += _teacher(project)
     problems += _candidates(project)
     problems += _clashes(project)
+    problems += _splits(project)
+    problems += check_decoding(document)
     return problems
 
 
@@ -103,11 +106,6 @@ def _not_run(
 def _teacher(project: Project) -> Iterator[Problem]:
     teacher = project.params.teacher
     if teacher["engine"] == "recorded":
-        if project.params.samples > 1 and not teacher.get("recordings"):
-            yield project.document.problem(
-                ("teach", "samples"), "E503", "the recorded teacher holds one rationale a row",
-                "set teach.samples to 1, or put an LLM endpoint in its place",
-            )  # fmt: skip
         return
     urls = teacher.get("base_url")
     if isinstance(urls, list) and len(urls) > 1 and not teacher.get("identity"):
@@ -150,7 +148,7 @@ def _candidates(project: Project) -> Iterator[Problem]:
                 "none of the task's strategies is in probe.strategies of params.yaml",
                 "add one of them there, or one of those here",
             )  # fmt: skip
-        elif params.trained(task)["selects"] and params.fallback not in candidates:
+        elif _chooses(params.trained(task)) and params.fallback not in candidates:
             lacking.append(task.id)
     if lacking and params.fallback in project.known_strategies:
         yield project.document.problem(
@@ -158,6 +156,34 @@ def _candidates(project: Project) -> Iterator[Problem]:
             f"the fallback {params.fallback!r} is not a candidate of {', '.join(lacking)}",
             "name it in probe.strategies and among the task's strategies, or choose another",
         )  # fmt: skip
+
+
+def _splits(project: Project) -> Iterator[Problem]:
+    """Runs that need rows which a task does not have."""
+    for run in project.params.runs:
+        covered = [task for task in project.tasks.values() if run.covers(task)]
+        needs = {"train": "trains on"} if run.train_on != NOTHING else {}
+        if run.train_on == SELECTED:
+            needs["probe"] = "selects a strategy for"
+        for task in covered:
+            for split, told in needs.items():
+                if split not in task.splits:
+                    yield project.task_document(task).problem(
+                        ("data", "splits"), "E508",
+                        f"the run {run.id!r} {told} {task.id}, which has no {split} rows",
+                        f"add the split {split}, or leave the task out by `tasks` of the run",
+                        key=True,
+                    )  # fmt: skip
+        if needs and covered and not any("valid" in task.splits for task in covered):
+            yield project.document.problem(
+                ("runs", run.id), "E508",
+                f"no task of the run {run.id!r} has valid rows, which choose the checkpoint",
+                "add the split valid to one of its tasks",
+            )  # fmt: skip
+
+
+def _chooses(trained: Mapping[str, Any]) -> bool:
+    return bool(trained["selects"] or trained["ranks"])
 
 
 def _clashes(project: Project) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from stages.spec.methods import (
@@ -19,6 +20,13 @@ from stages.spec.methods import (
 )
 
 DEFAULT_MARKER = "The answer is"
+PROMPT, FINETUNE = "prompt", "finetune"
+"""Modes of the probe: what the student can do, and what it can learn."""
+PROBE: Mapping[str, Any] = MappingProxyType(
+    {"mode": PROMPT, "rows": 48, "epochs": 2, "learning_rate": 3e-3, "rank": 16, "seed": 1}
+)
+TIE = 0.2
+RANKED_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Task:
 class Call:
     """One request to teacher or student: templates by name, limit in new tokens.
 
-    `continues` and `gives` are as in the schema.
+    `continues`, `gives` and `stop` are as in the schema.
     """
 
     system: str | None
@@ -76,6 +84,7 @@ class Call:
     max_tokens: int
     continues: bool = False
     gives: str = "rationale"
+    stop: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ class Strategy:
                     call["max_tokens"],
                     call.get("continues", False),
                     call.get("gives", "rationale"),
+                    call.get("stop", ""),
                 )
                 for call in data["calls"]
             ),
@@ -172,7 +182,9 @@ class Params:
     teacher: Mapping[str, Any]
     probe: Mapping[str, Any]
     fallback: str
+    tie: float
     teach: Mapping[str, Any]
+    curate: Mapping[str, Any]
     runs: tuple[Run, ...]
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
@@ -187,9 +199,11 @@ class Params:
             tasks=data["tasks"] or {},
             student=data["student"],
             teacher=data["teacher"],
-            probe=data["probe"],
+            probe={**PROBE, **data["probe"]},
             fallback=data["select"]["fallback"],
+            tie=data["select"].get("tie", TIE),
             teach=data["teach"],
+            curate=data["curate"],
             runs=tuple(
                 Run(
                     name,
@@ -212,6 +226,16 @@ class Params:
         """D: rationales a row."""
         return int(self.teach["samples"])
 
+    @property
+    def rows(self) -> int | None:
+        """The most train rows of a task that are used, the first ones; None for all."""
+        return self.teach.get("rows")
+
+    @property
+    def ranked_rows(self) -> int:
+        """Train rows a task on which the teacher is tried under every candidate."""
+        return int(self.teach.get("ranked_rows", RANKED_ROWS))
+
     def names(self, suite: str, task: str) -> bool:
         """Whether the task is one that is run."""
         return suite in self.suites and task in self.tasks.get(suite, [task])
@@ -224,6 +248,10 @@ class Params:
     def probed(self, task: Task) -> tuple[str, ...]:
         """The candidates, where a run selects among them."""
         return self.candidates(task) if self.trained(task)["selects"] else ()
+
+    def learned(self, task: Task) -> tuple[str, ...]:
+        """The candidates that the student learns from some train rows before one is selected."""
+        return self.probed(task) if self.probe["mode"] == FINETUNE else ()
 
     def trained(self, task: Task) -> dict[str, Any]:
         """What runs train on: ``fixed`` strategies, whether one ``selects`` the student's best,

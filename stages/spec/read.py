@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stages.core.errors import Problem, UserError
 from stages.spec.cache import Cache
+from stages.spec.decoding import check_decoding
 from stages.spec.document import Document, Text
 from stages.spec.include import load_included
 from stages.spec.links import project_links, task_links
@@ -22,6 +23,8 @@ RESERVED = (*KINDS, "macro")
 def load_params(root: Path) -> Params:
     """``params.yaml`` alone, for the stages behind compile. Raises `UserError`."""
     document, problems = _load(root / "params.yaml", root, "params")
+    # no stage before `evaluate` depends on that section, and hours lie between
+    problems = problems or list(check_decoding(document))
     if problems:
         raise UserError(problems)
     return Params.of(document.data)

@@ -25,6 +25,8 @@ class Asking:
         later: ``calls.json`` of the suite.
         values: Sampling values that alter the output.
         ceiling: A limit on every call's reply, in tokens, beside the strategy's own.
+        forces: Whether the answer is asked for even behind a rationale that was cut short, as the
+            authors of Fine-tune-CoT do; whoever pays for replies had better not.
     """
 
     engine: Engine
@@ -32,29 +34,33 @@ class Asking:
     later: Mapping[str, Any]
     values: Mapping[str, Any] = field(default_factory=dict)
     ceiling: int | None = None
+    forces: bool = False
 
     def chain(self, row: Mapping[str, Any], strategy: str, sample: int = 0) -> Job[Record]:
         """Ask call after call; makes one rationale with every reply beside it.
 
-        A reply that was cut short, or that is none, ends the chain: nothing good can be built on
-        it, and each further call would be paid for.
+        A reply that was cut short, or that is none, ends the chain, unless it `forces` an answer:
+        nothing good can be built on it, and each further call would be paid for.
         """
         prompt = row["prompts"][strategy]
         calls = self.later["calls"].get(strategy) or [{"max_tokens": prompt["max_tokens"]}]
         messages: list[Message] = prompt["messages"]
-        asked: list[tuple[Request, Completion, str]] = []
+        asked: list[_Asked] = []
         failed = ""
         for index, call in enumerate(calls):
             if index:
                 try:
-                    messages = self._next(call, messages, asked[-1][1], row)
+                    messages = self._next(call, messages, asked[-1].text, row)
                 except TemplateError as error:  # a reply can bring a template to its bounds
                     failed = f"call {index + 1} cannot be written after this reply: {error}"
                     break
             item = self._request(messages, call["max_tokens"], row, strategy, sample)
             done = yield item
-            asked.append((item, done, call.get("gives", "rationale")))
-            if done.error or done.finish_reason in ("length", "content_filter"):
+            asked.append(_Asked(item, done, call.get("gives", "rationale"), call.get("stop")))
+            if done.error or done.finish_reason == "content_filter":
+                break
+            forced = self.forces and calls[-1].get("gives") == "answer" and index + 2 == len(calls)
+            if asked[-1].finish_reason == "length" and not forced:
                 break
         return {
             "id": row["id"],
@@ -88,32 +94,55 @@ class Asking:
         self,
         call: Mapping[str, Any],
         before: Sequence[Message],
-        reply: Completion,
+        reply: str,
         row: Mapping[str, Any],
     ) -> list[Message]:
         exemplars = self.later["exemplars"].get(row["task"], [])
-        values = {**row["variables"], "exemplars": exemplars, "reply": reply.text}
+        values = {**row["variables"], "exemplars": exemplars, "reply": reply}
         user = {"role": "user", "content": render_text(call["user"], values)}
         if call["continues"]:
-            return [*before, {"role": "assistant", "content": reply.text}, user]
+            return [*before, {"role": "assistant", "content": reply}, user]
         if call["system"]:
             return [{"role": "system", "content": render_text(call["system"], values)}, user]
         return [user]
 
 
-def _joined(asked: Sequence[tuple[Request, Completion, str]], marker: str, failed: str) -> Record:
+@dataclass(frozen=True)
+class _Asked:
+    """One call: `gives` and `stop` are as in the strategy's schema."""
+
+    request: Request
+    done: Completion
+    gives: str
+    stop: str | None
+
+    @property
+    def text(self) -> str:
+        """The reply, up to the words that end it."""
+        return self.done.text.partition(self.stop)[0] if self.stop else self.done.text
+
+    @property
+    def finish_reason(self) -> str:
+        """``stop`` as well where the words that end it were met before the limit was."""
+        ended = self.stop and self.stop in self.done.text
+        return "stop" if ended and self.done.finish_reason == "length" else self.done.finish_reason
+
+
+def _joined(asked: Sequence[_Asked], marker: str, failed: str) -> Record:
     """The chain as one completion, and each call as the store holds it."""
-    _, last, _ = asked[-1]
-    parts = [done.text for _, done, gives in asked if gives == "rationale"]
-    if asked[-1][2] == "answer":
+    last = asked[-1]
+    parts = [call.text for call in asked if call.gives == "rationale"]
+    if last.gives == "answer":
         parts.append(f"{marker} {last.text.strip()}")
     text = parts[0] if len(parts) == 1 else "\n".join(part.strip() for part in parts)
+    # a rationale that was cut short stays so when an answer was then forced
+    cut = any(call.finish_reason == "length" for call in asked)
     return {
         "completion": text,
-        "finish_reason": last.finish_reason,
-        "completion_tokens": sum(done.completion_tokens for _, done, _ in asked),
-        "error": failed or last.error,
-        "calls": [_call(item, done, text) for item, done, _ in asked],
+        "finish_reason": "length" if cut else last.finish_reason,
+        "completion_tokens": sum(call.done.completion_tokens for call in asked),
+        "error": failed or last.done.error,
+        "calls": [_call(call.request, call.done, text) for call in asked],
     }
 
 

@@ -74,7 +74,8 @@ class Recorded:
 
     def _of(self, row: Mapping[str, Any], strategy: str) -> Iterator[Record]:
         if strategy in row["worked"]:
-            yield _record(row["worked"][strategy], "stop", 0, "")
+            for text in (row["worked"][strategy], *row.get("more_worked", {}).get(strategy, ())):
+                yield _record(text, "stop", 0, "")
         marker = row["variables"]["answer_marker"]
         pairs = [[m["role"], m["content"]] for m in row["prompts"][strategy]["messages"]]
         for name in (digest(same_text(row["question"])), digest(pairs)):

@@ -53,6 +53,30 @@ def train(
     )
     log = Log()
     keeper = _Keeper(generator, accuracy, out, log, _marks(len(plan), settings["evaluations"]))
+    fit(generator.model, examples, plan, settings, log, tell, keeper.after)
+    return log
+
+
+def fit(
+    model: Any,
+    examples: Sequence[Example],
+    plan: list[list[int]],
+    settings: Mapping[str, Any],
+    log: Log,
+    tell: Tell,
+    after: Callable[[int], str] = lambda step: "",
+) -> None:
+    """Take the planned steps on all weights that ask for a gradient.
+
+    Args:
+        model: Changed in place.
+        examples: What the plan's indices stand for.
+        plan: The examples of each step; see `batches`.
+        settings: `seed`, `learning_rate`, `warmup_ratio`, `weight_decay`.
+        log: Its `steps` are filled in.
+        tell: Called with (step, steps, tokens so far, note).
+        after: Called with each step's number when it is done; what it returns is told as a note.
+    """
     with TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
             output_dir=scratch,
@@ -73,15 +97,14 @@ def train(
             remove_unused_columns=False,
         )
         trainer = _CompletionTrainer(
-            model=generator.model,
+            model=model,
             args=arguments,
             train_dataset=list(examples),
-            callbacks=[_Watch(plan, examples, log, keeper, tell)],
+            callbacks=[_Watch(plan, examples, log, after, tell)],
         )
         trainer.plan = plan
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return log
 
 
 def _marks(steps: int, evaluations: int) -> set[int]:
@@ -151,6 +174,9 @@ class _Keeper:
     marks: set[int]
     best: float = -1.0
 
+    def after(self, step: int) -> str:
+        return self.measure(step) if step in self.marks else ""
+
     def measure(self, step: int) -> str:
         model = self.generator.model.eval()
         score = self.accuracy(self.generator)
@@ -170,16 +196,15 @@ class _Watch(TrainerCallback):
         plan: list[list[int]],
         examples: Sequence[Example],
         log: Log,
-        keeper: _Keeper,
+        after: Callable[[int], str],
         tell: Tell,
     ) -> None:
         self._tokens = [sum(len(examples[i].ids) for i in batch) for batch in plan]
-        self._log, self._keeper, self._tell, self._seen, self._note = log, keeper, tell, 0, ""
+        self._log, self._after, self._tell, self._seen, self._note = log, after, tell, 0, ""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._seen += self._tokens[state.global_step - 1]
-        if state.global_step in self._keeper.marks:
-            self._note = self._keeper.measure(state.global_step)
+        self._note = self._after(state.global_step) or self._note
         self._tell(state.global_step, len(self._tokens), self._seen, self._note)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

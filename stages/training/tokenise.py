@@ -32,9 +32,9 @@ def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int)
     made, end = [], None
     for row in rows:
         api = row.get("api", "chat")
+        prompt = encode(tokenizer, row["messages"], api)
         if end is None:  # the rows of a run are of one kind
             end = end_of_turn(tokenizer) if api == "chat" else int(tokenizer.eos_token_id)
-        prompt = encode(tokenizer, row["messages"], api)
         completion = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
         made.append(Example(row["id"], [*prompt, *completion, end], len(prompt)))
     if not made:

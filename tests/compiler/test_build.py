@@ -43,6 +43,7 @@ def test_one_file_for_each_reader(project: Copy) -> None:
         "suites/symbolic/tasks.json",
         "suites/symbolic/train.jsonl",
         "targets.json",
+        "tests.jsonl",
     ]
 
 
@@ -65,11 +66,11 @@ def test_the_answer_to_train_on_is_the_gold_as_a_reader_would_write_it(project: 
     _compile(project)
     rows = project.root / "out/suites/symbolic/train.jsonl"
     assert {row["answer"] for row in read_rows(rows) if row["task"] == "coin_flip"} <= {"yes", "no"}
-    project.edit(COIN, "gold: {get: answer}", "gold: {render: '[\"yes\", \"no\"]'}")
+    project.edit(COIN, "gold: {get: answer}", 'gold: {render: \'["yes", "no"]\'}')
     project.edit(COIN, "type: yes_no", "type: list")
     task = project.read(COIN).replace(", {last: yes_no}", "")
-    kept = task[: task.index("  - {completion: \"Yes")]
-    project.write(COIN, kept.replace("is no.\", answer: \"no\"", "is no.\", answer: '[\"no\"]'"))
+    kept = task[: task.index('  - {completion: "Yes')]
+    project.write(COIN, kept.replace('is no.", answer: "no"', 'is no.", answer: \'["no"]\''))
     _compile(project)
     coins = [row for row in read_rows(rows) if row["task"] == "coin_flip"]
     assert {(row["gold"], row["answer"]) for row in coins} == {('["yes", "no"]', "yes, no")}

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from stages.data.coin_flip import generate
+from tests.solutions import first
 
 
 def test_first_row_of_a_seed() -> None:
@@ -15,7 +16,7 @@ def test_first_row_of_a_seed() -> None:
         'Note that "flip" here means "reverse".'
     )
     assert row["answer"] == "no"
-    assert row["worked"] == {
+    assert first(row) == {
         "direct": "The answer is no.",
         "step_by_step": "Is the coin heads up? At first: yes. Benjamin does not flip: yes. "
         "Wallace flips: no. Josefina flips: yes. Guillermo flips: no. The answer is no.",
@@ -50,9 +51,9 @@ def test_steps_follow_the_question() -> None:
         heads = True
         for name, act in re.findall(r"(\w+) (flips|does not flip) the coin\.", row["question"]):
             heads ^= act == "flips"
-            assert f" {name} {act}: {'yes' if heads else 'no'}." in row["worked"]["step_by_step"]
+            assert f" {name} {act}: {'yes' if heads else 'no'}." in first(row)["step_by_step"]
             seen = f" {name} {act}: {'heads' if heads else 'tails'}."
-            assert seen in row["worked"]["recall_reason_generate"]
+            assert seen in first(row)["recall_reason_generate"]
 
 
 def test_both_answers_and_both_acts_are_about_equally_common() -> None:
@@ -63,15 +64,15 @@ def test_both_answers_and_both_acts_are_about_equally_common() -> None:
 
 def test_one_flip_and_none_read_well() -> None:
     rows = generate(12, 20, people=1)
-    told = {row["worked"]["explain_then_answer"].split(", so")[0].split(" ", 1)[0] for row in rows}
+    told = {first(row)["explain_then_answer"].split(", so")[0].split(" ", 1)[0] for row in rows}
     assert told == {"Only", "Nobody"}
     flipped = next(row for row in rows if row["answer"] == "no")
     name = flipped["question"].split(". ")[1].split()[0]
-    assert flipped["worked"]["explain_then_answer"] == (
+    assert first(flipped)["explain_then_answer"] == (
         f"Only {name} flips the coin, which makes 1 flip. Every two flips cancel out, and 1 is "
         "odd, so the coin ends tails up. The answer is no."
     )
-    assert "There is 1 flip, odd," in flipped["worked"]["recall_then_generate"]
+    assert "There is 1 flip, odd," in first(flipped)["recall_then_generate"]
 
 
 def test_nobody_meets_the_coin_twice() -> None:

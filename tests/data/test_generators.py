@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
 
+from stages.compiler.rows import task_rows
 from stages.core.errors import UserError
-from stages.core.jsonl import canonical
+from stages.core.jsonl import canonical, digest
 from stages.data import coin_flip, last_letter, shuffled_objects
 from stages.data.draw import distinct, listed
 from stages.data.names import names
+from stages.data.solutions import COUNT
+from stages.scoring.extract import extract
+from stages.scoring.verify import verify
+from stages.spec.read import load_specs
+from tests.projects import REPOSITORY
+from tests.solutions import every, first
 
 Generate = Callable[..., list[dict[str, Any]]]
 
@@ -53,16 +63,63 @@ def test_no_rows_when_none_are_asked(generate: Generate) -> None:
 @every_generator
 def test_every_strategy_is_worked_and_ends_in_the_gold_answer(generate: Generate) -> None:
     for row in generate(2, 300):
-        worked = row["worked"]
+        worked = every(row)
         assert list(worked) == STRATEGIES
         spelled = generate is last_letter.generate
         end = f"The answer is {' '.join(row['answer']) if spelled else row['answer']}."
-        assert worked["direct"] == end
-        assert len(set(worked.values())) == len(STRATEGIES)
-        for completion in worked.values():
+        assert worked["direct"] == [end]
+        for completion in chain(*worked.values()):
             assert completion.endswith(end)
             assert completion.count("The answer is") == 1
             assert "  " not in completion
+            assert completion[0].isupper() or completion[0] in '"1'
+
+
+@every_generator
+def test_all_solutions_of_a_row_differ(generate: Generate) -> None:
+    for row in generate(2, 300):
+        made = list(chain(*every(row).values()))
+        assert len(made) == len(set(made)) == 1 + 5 * COUNT
+
+
+@every_generator
+def test_which_manners_come_first_differs_from_row_to_row(generate: Generate) -> None:
+    seconds = Counter(
+        re.sub(r"\W.*", "", every(row)["step_by_step"][1]) for row in generate(2, 300)
+    )
+    assert len(seconds) > 3
+    assert max(seconds.values()) < 150
+
+
+@pytest.mark.parametrize("name", ["coin_flip", "last_letter", "tracking_shuffled_objects"])
+def test_every_solution_verifies_by_the_tasks_own_extraction(name: str) -> None:
+    specs, problems = load_specs(REPOSITORY)
+    assert not problems
+    task = specs.tasks["symbolic", name]
+    rows = task_rows(task, REPOSITORY, specs.task_document(task))["train"]
+    assert len(rows) >= 100
+    for row in rows:
+        for strategy, texts in row.worked.items():
+            for text in texts:
+                found = extract(text, task.extract, task.answer_type, row.options)
+                assert verify(found.answer or "", row.gold, task.answer_type, row.options), text
+                # found by the marker, so that what is before it is the rationale
+                assert found.rule == 0
+                assert bool(text[: found.start].strip()) == (strategy != "direct")
+
+
+GOLDEN = {
+    "coin_flip": "0380be43f5bfe13b4168c2a2e64d467c595130babea35fe98404b9f25d7aecd8",
+    "last_letter": "baf03eb63e655e4b5250ebcd32813c912590826b20e7971aa5ec78cb6805cb04",
+    "shuffled_objects": "a057a02335dd88bfff74591c256e8c48e9554db3559a718a40fac9b595db0e5f",
+}
+
+
+@every_generator
+def test_the_first_solutions_are_those_of_the_published_results(generate: Generate) -> None:
+    rows = [row for seed in (1, 11, 12, 13) for row in generate(seed, 300)]
+    found = digest([(row["question"], row["answer"], first(row)) for row in rows])
+    assert found == GOLDEN[generate.__module__.rpartition(".")[2]]
 
 
 @every_generator

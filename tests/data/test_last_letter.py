@@ -5,11 +5,12 @@ import re
 import pytest
 
 from stages.data.last_letter import generate
+from tests.solutions import first
 
 
 def test_first_row_of_a_seed() -> None:
     row = generate(1, 1)[0]
-    assert row == {
+    assert {**row, "worked": first(row)} == {
         "question": 'Take the last letters of each words in "Benjamin Wallace Josefina Guillermo" '
         "and concatenate them.",
         "answer": "neao",
@@ -45,7 +46,7 @@ def test_gold_is_what_the_question_asks(words: int) -> None:
 
 def test_steps_build_the_answer_letter_by_letter() -> None:
     for row in generate(10, 200):
-        steps = re.findall(r'"(\w+)" ends in "(\w)": ([\w ]+)\.', row["worked"]["step_by_step"])
+        steps = re.findall(r'"(\w+)" ends in "(\w)": ([\w ]+)\.', first(row)["step_by_step"])
         assert [word for word, _, _ in steps] == row["question"].split('"')[1].split()
         built = ""
         for word, letter, so_far in steps:

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from stages.data.shuffled_objects import SCENARIOS, Scenario, ask, generate
+from tests.solutions import first
 
 PUBLISHED = [
     "Alice, Bob, and Claire are dancers at a square dance. At the start of a song, they each have "
@@ -58,7 +59,7 @@ def test_wording_is_the_published_one(scenario: Scenario, question: str) -> None
 
 def test_first_row_of_a_seed() -> None:
     row = generate(1, 1)[0]
-    assert row == {
+    assert {**row, "worked": first(row)} == {
         "question": "Alice, Bob, and Claire are on the same team in a soccer match. At the start "
         "of the match, they are each assigned to a position: Alice is playing striker, Bob is "
         "playing center midfielder, and Claire is playing goalkeeper. \n\nAs the game progresses, "
@@ -107,8 +108,8 @@ def test_gold_is_what_the_swaps_lead_to() -> None:
         assert row["options"] == options
         assert row["options"]["ABC".index(row["answer"])] == holds[person]
         state = ", ".join(f"{who}: {what}" for who, what in holds.items())
-        assert f"swap: {state}. At the end {person}: " in row["worked"]["step_by_step"]
-        assert f" starts with {holds[person]}. " in row["worked"]["recall_then_generate"]
+        assert f"swap: {state}. At the end {person}: " in first(row)["step_by_step"]
+        assert f" starts with {holds[person]}. " in first(row)["recall_then_generate"]
 
 
 def test_no_pair_swaps_twice_in_a_row() -> None:

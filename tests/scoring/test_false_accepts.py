@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -173,3 +174,100 @@ def test_every_gold_is_met_by_itself(name: str) -> None:
         for answer_type in SETS[name]:
             assert read(gold, answer_type) is not None
             assert verify(f" {gold}\n", gold, answer_type), (gold, answer_type)
+
+
+FILES = dict.fromkeys(NUMBERS, "number") | {
+    "coin_flip": "yes_no", "tracking_shuffled_objects": "choice",
+}  # fmt: skip
+Read = tuple[str | None, str, list[str]]
+
+
+def read_rows(name: str) -> list[Read]:
+    """What the teacher's completion of each row answers, and the row's gold and options."""
+    made = []
+    for row in lines(f"reasoning-teacher/{name}.jsonl"):
+        listed = row["question"].partition("Answer Choices:")[2]
+        options = re.findall(r"\([A-Z]\) (.*?)\.(?= \(|$)", listed)
+        said = f"{row['rationale']} {row['answer_prompt']} {row['answer_completion']}"
+        found = extract(said, [{"after": row["answer_prompt"]}], FILES[name], options)
+        made.append((found.answer, row["answer"], options))
+    return made
+
+
+@public
+@pytest.mark.parametrize("name", FILES)
+def test_shuffled_golds_are_met_no_more_than_by_chance(name: str) -> None:
+    """Over every pairing of a completion with a row's gold, and in seeded shuffles."""
+    rows, kind = read_rows(name), FILES[name]
+    n, said, kept = len(rows), Counter(row[0] for row in rows), Counter(row[1] for row in rows)
+    met = {(one, gold): verify(one, gold, kind) for one in said for gold in kept}
+    every = sum(said[one] * kept[gold] for (one, gold), right in met.items() if right)
+    # so often do two golds agree that are drawn from the task's own
+    chance = sum(kept[one] * kept[other] for one in kept for other in kept if equal(one, other))
+    assert every <= chance
+    share = chance / n**2
+    for seed in range(20):
+        drawn = random.Random(seed).sample([gold for _, gold, _ in rows], n)
+        right = sum(met[row[0], gold] for row, gold in zip(rows, drawn, strict=True))
+        assert right <= n * share + 4.5 * (n * share * (1 - share)) ** 0.5, seed
+
+
+@public
+@pytest.mark.parametrize("name", FILES)
+def test_an_answer_is_right_under_one_of_two_golds_that_contradict(name: str) -> None:
+    contrary = {"yes": "no", "no": "yes", "A": "B", "B": "C", "C": "A"}
+    for said, gold, options in read_rows(name):
+        other = contrary.get(gold) or str(Fraction(gold) + 1)
+        both = [verify(said, it, FILES[name], options) for it in (gold, other)]
+        assert sum(both) <= 1, (said, gold, other)
+        # and a completion that states both is held to one of them
+        told = extract(
+            f"The answer is {gold}. The answer is {other}.", [AFTER], FILES[name], options
+        )
+        assert verify(told.answer, other, FILES[name], options)
+        assert not verify(told.answer, gold, FILES[name], options)
+
+
+LISTED = [
+    "(A) Karl (B) Helga (C) Lola", "A, B, C", "A, B or C", "Karl, Helga and Lola",
+    "{} (A) Karl, (B) Helga, (C) Lola.", "{} A, B or C.", "{} Karl or Helga or Lola.",
+    "(A) Karl. (B) Helga. (C) Lola. {} one of these.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LISTED)
+@pytest.mark.parametrize(
+    "rules", [[AFTER], [{"whole": True}], [{"last": "choice"}], [AFTER, {"last": "choice"}]]
+)
+def test_listing_all_options_is_right_for_one_gold_at_most(
+    text: str, rules: list[dict[str, Any]]
+) -> None:
+    said = extract(text.format("The answer is"), rules, "choice", OPTIONS).answer
+    assert sum(verify(said, gold, "choice", OPTIONS) for gold in "ABC") <= 1
+    # as an answer alone it is none
+    assert not any(verify(text, gold, "choice", OPTIONS) for gold in "ABC")
+
+
+@pytest.mark.parametrize("text", ["The answer is yes or no.", "yes/no", "Yes, no.", "no and yes"])
+def test_saying_yes_and_no_is_right_for_one_gold_at_most(text: str) -> None:
+    for rule in (AFTER, {"last": "yes_no"}, {"first": "yes_no"}, {"whole": True}):
+        said = extract(text, [rule], "yes_no").answer
+        assert sum(verify(said, gold, "yes_no") for gold in ("yes", "no")) <= 1
+
+
+@public
+@pytest.mark.parametrize("name", NUMBERS)
+def test_an_equation_of_nothing_meets_no_gold(name: str) -> None:
+    """By math-verify, which takes a bare equation for a relation and might find it true."""
+    rules = [{"after": "The answer is"}, {"boxed": True}]
+    for gold in {gold for _, gold, _ in read_rows(name)}:
+        for text in (
+            "",
+            "0 = 0",
+            "The answer is 0 = 0.",
+            "$0=0$",
+            "\\boxed{0=0}",
+            f"{gold} = {gold}",
+        ):
+            said = extract(text, rules, "maths").answer
+            assert not verify(said, gold, "maths"), (text, gold)

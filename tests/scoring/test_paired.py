@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.scoring.differences import (
-    Item,
-    LeftOut,
-    Row,
-    paired_rows,
-    reported,
-    tally,
-    unpaired_rows,
-)
+from stages.scoring.differences import LeftOut, Row, paired_rows, unpaired_rows
+from stages.scoring.items import Item, reported, tally
 from stages.scoring.paired import (
     RESAMPLES,
     Bootstrap,
@@ -232,7 +225,7 @@ def test_holm_closes_bonferroni(values: list[float]) -> None:
 
 
 def outcomes(right: int, wrong: int, start: int = 0) -> dict[str, Item]:
-    return {f"i{start + i}": (i < right, f"q{start + i}") for i in range(right + wrong)}
+    return {f"i{start + i}": Item(float(i < right), f"q{start + i}") for i in range(right + wrong)}
 
 
 def test_rows_pair_what_is_the_same_question() -> None:
@@ -242,7 +235,7 @@ def test_rows_pair_what_is_the_same_question() -> None:
     }
     now: dict[str, Any] = {
         "base": {
-            "x": {**outcomes(9, 2), "i0": (True, "another")},
+            "x": {**outcomes(9, 2), "i0": Item(1.0, "another")},
             "y": outcomes(5, 3, start=2),
             "z": outcomes(1, 0),
         }

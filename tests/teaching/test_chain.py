@@ -128,6 +128,28 @@ def test_nothing_is_built_on_a_reply_that_is_none(
     assert (made["completion"], made["finish_reason"], made["error"]) == (reply.text, finish, error)
 
 
+def test_an_answer_can_be_forced_behind_a_rationale_that_was_cut_short() -> None:
+    short = Completion("Two tw", "length", 9, 64)
+    chain = asking(call("{{ reply }} So?", gives="answer"), forces=True).chain(ROW, "steps")
+    asked, made = run(chain, [short, " 4.\n"])
+    assert asked[1].chat() == [{"role": "user", "content": "Two tw So?"}]
+    assert (made["completion"], made["finish_reason"]) == ("Two tw\nThe answer is 4.", "length")
+    # only the answer is; a rationale that continues a cut one is worth nothing
+    more = asking(call("{{ reply }}"), call("{{ reply }}", gives="answer"), forces=True)
+    assert len(run(more.chain(ROW, "steps"), [short])[0]) == 1
+
+
+def test_words_that_end_a_reply() -> None:
+    chain = asking(call("{{ reply }}!", gives="answer", stop="\n"), first="notes", forces=True)
+    chain.later["calls"]["steps"][0]["stop"] = "\n\nQ:"
+    replies = [Completion("Two.\n\nQ: 3 and 3?", "length", 9, 64), "4\nQ"]
+    asked, made = run(chain.chain(ROW, "steps"), replies)
+    assert asked[1].chat() == [{"role": "user", "content": "Two.!"}]
+    assert (made["completion"], made["finish_reason"]) == ("The answer is 4", "stop")
+    assert [one["text"] for one in made["calls"]] == ["Two.\n\nQ: 3 and 3?", "4\nQ"]
+    assert [one["finish_reason"] for one in made["calls"]] == ["length", "stop"]
+
+
 def test_a_reply_that_brings_a_template_to_its_bounds_ends_its_chain() -> None:
     chain = asking(call("{{ reply | int // 0 }}")).chain(ROW, "steps")
     _, made = run(chain, ["Four."])

@@ -60,6 +60,15 @@ def test_rows_own_solutions_come_first(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_may_hold_several_solutions(tmp_path: Path) -> None:
+    write_rows(tmp_path / FILE, [item(question="2 and 2?", rationale="Two twos.")])
+    rows = [{**row(0, "2 and 2?", steps="One."), "more_worked": {"steps": ["Two.", "Three."]}}]
+    made = [("t/train/0", at, f"{text}.", "") for at, text in enumerate(("One", "Two", "Three"))]
+    assert texts(tmp_path, rows, samples=3) == made
+    assert texts(tmp_path, rows, samples=2) == made[:2]
+    assert texts(tmp_path, rows, samples=8) == [*made, ("t/train/0", 3, "Two twos.", "")]
+
+
 def test_answers_are_found_by_what_was_asked(tmp_path: Path) -> None:
     messages = [["user", "Q: 2 and 2?"]]
     write_rows(tmp_path / FILE, [item(key="a" * 64, messages=messages, rationale="By messages.")])

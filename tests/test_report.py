@@ -1,0 +1,90 @@
+"""What `report` gathers from predictions, and what its page says of how runs were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stages import report
+from stages.core.jsonl import write_json, write_rows
+from stages.scoring import clustered
+from stages.scoring.paired import Pairs, mcnemar
+from stages.spec.model import Params
+from stages.spec.read import load_params
+from tests.pipeline import edited
+from tests.projects import REPOSITORY, Copy
+
+
+def measure(project: Copy, rights: dict[str, list[str]], **section: Any) -> Params:
+    """Two runs' predictions: a question for each text, a sample for each of its letters."""
+    with edited(project.root / "params.yaml") as params:
+        params["runs"] = {run: {"train_on": "nothing"} for run in rights}
+        params["evaluate"] = {"max_tokens": 8, **section}
+    for run, texts in rights.items():
+        rows = [
+            {"id": f"sums/test/{i}", "task": "sums", "question": f"<{i}>", "gold": "1",
+             "correct": right == "r", "completion": f"{run} & {sample}", "answer": None,
+             **({"sample": sample} if len(samples) > 1 else {})}
+            for i, samples in enumerate(texts) for sample, right in enumerate(samples)
+        ]  # fmt: skip
+        folder = project.root / f"build/evaluations/{run}"
+        write_rows(folder / "predictions.jsonl", rows)
+        several = {"samples": 2, "pass@1": 0.5, "pass@2": 0.75, "maj@1": 0.5, "maj@2": 0.5,
+                   "maj_ties": 1} if "samples" in section else {}  # fmt: skip
+        score = {"accuracy": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": len(texts)}
+        write_json(folder / "scores.json", {"sums": {**score, **several}, "macro": score})
+        write_json(project.root / f"build/training/{run}/valid.json", [])
+    write_rows(project.root / "build/yield/symbolic.jsonl", [{"counts": {}, "rows": {}}])
+    selected = {"sums": {"strategy": "direct", "reason": "r", "at_floor": False, "evidence": []}}
+    write_json(project.root / "build/selected/symbolic.json", selected)
+    return load_params(project.root)
+
+
+def test_one_sample_is_tested_by_mcnemar(project: Copy) -> None:
+    params = measure(project, {"base": list("rrwww"), "tuned": list("rwrrr")})
+    made = report.gather(project.root, params)
+    assert made["tuned"]["sums"]["p_against_base"] == float(f"{mcnemar(Pairs(1, 3, 1, 0)):.3g}")
+    assert "p_against_base" not in made["base"]["sums"]
+    assert made["tuned"]["macro"] == {"accuracy": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 5}
+
+
+def test_several_samples_are_paired_by_share(project: Copy) -> None:
+    section = {"samples": 2, "temperature": 0.7}
+    params = measure(project, {"base": ["rw", "ww", "rr"], "tuned": ["rr", "rw", "rr"]}, **section)
+    made = report.gather(project.root, params)
+    p = clustered.sign_flips([([0.5, 0.0, 1.0], [1.0, 0.5, 1.0])])
+    assert made["tuned"]["sums"]["p_against_base"] == float(f"{p:.3g}")
+
+
+GREEDY = "Share of test rows answered rightly, greedy decoding, with a 95 % interval (Wilson; "
+ONE = "Share of test rows answered rightly, one answer sampled at temperature 0.5, with a 95 % "
+SEVERAL = (
+    "Mean share of right answers among 2 to each test row, sampled at temperature 0.7, with a "
+)
+
+
+@pytest.mark.parametrize(
+    ("rights", "section", "told"),
+    [
+        ("rw", {}, GREEDY),
+        ("rw", {"temperature": 0.5}, ONE),
+        (["rw", "wr"], {"samples": 2, "temperature": 0.7}, SEVERAL),
+    ],
+)
+def test_the_page_says_how_runs_were_measured(
+    project: Copy, rights: Any, section: dict[str, Any], told: str
+) -> None:
+    for file in (REPOSITORY / "templates/report").iterdir():
+        project.write(f"templates/report/{file.name}", file.read_text(encoding="utf-8"))
+    params = measure(project, {"base": list(rights), "tuned": list(rights)}, **section)
+    page = report.render(project.root, params, report.gather(project.root, params))
+    assert f"<p>{told}" in page
+    several = "samples" in section
+    assert ("p is McNemar&#39;s" in page or "p is McNemar's" in page) != several
+    row = "<tr><th>base</th><th>sums</th><td>50.0 %</td><td>75.0 %</td><td>50.0 %</td>"
+    assert (row in page) == several
+    # of each item one sample is shown, and nothing of it is markup
+    assert page.count("base &amp; 0") == len(rights)
+    assert "base &amp; 1" not in page
+    assert "&lt;0&gt;" in page
