@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stages.engines.local import Generator, encode_chat
+from stages.engines.local import Generator, encode
 from stages.engines.request import Request
 from stages.training.base import EMBEDDED, EMBEDDED_PACKAGE, materialise
 from stages.training.tokenise import end_of_turn, tokenise
@@ -41,7 +41,7 @@ def test_the_embedded_student(tmp_path: Path) -> None:
     turns = [QUESTION, {"role": "assistant", "content": "Paris."}]
     whole = tokenizer.apply_chat_template(turns, tokenize=False)
     assert tokenizer.decode(example.ids) == whole.removesuffix("\n")
-    assert example.ids[: example.prompt] == encode_chat(tokenizer, [QUESTION])
+    assert example.ids[: example.prompt] == encode(tokenizer, [QUESTION])
 
     generator = Generator.load(out)
     assert generator.tokenizer.chat_template == tokenizer.chat_template

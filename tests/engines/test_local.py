@@ -96,7 +96,7 @@ def test_the_prompt_is_the_chat_templates(engine: LocalEngine, generator: Genera
     ids = tokenizer.apply_chat_template(
         item.chat(), add_generation_prompt=True, return_dict=False, tokenize=True
     )
-    assert generator.encode(item.chat()) == ids
+    assert generator.encode(item) == ids
     assert generator.generate([item])[0].prompt_tokens == len(ids)
     text = "<s>system\nYou are terse.</s><s>user\n0? </s><s>assistant\n"
     assert tokenizer.decode(ids) == text
