@@ -65,7 +65,7 @@ repro: setup ## Pull what a remote holds, then bring every result up to date
 	@python -m stages.report --show
 
 test: setup ## Run all tests
-	@python -m pytest
+	@python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## Format check, ruff, mypy, import contracts
 	@ruff format --check . && ruff check . && mypy && lint-imports

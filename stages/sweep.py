@@ -149,7 +149,7 @@ def page(
     return environment.get_template("sweep.html.j2").render(
         sweep=sweep, lines=lines, lacking=lacking, charts=chart.charts(sweep, lines, single),
         width=chart.WIDTH, height=chart.HEIGHT, left=chart.LEFT, right=chart.RIGHT,
-        top=chart.TOP, bottom=chart.BOTTOM,
+        bottom=chart.BOTTOM,
     )  # fmt: skip
 
 

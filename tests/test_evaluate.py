@@ -135,6 +135,9 @@ def test_several_samples(root: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len({row["key"] for row in rows}) == 8
     limits = {"ci_low": scores["sums"]["ci_low"], "ci_high": scores["sums"]["ci_high"]}
     assert 0.0 < limits["ci_low"] < 0.5 < limits["ci_high"] < 1.0
+    macro = {key: scores["macro"][key] for key in limits}
+    # of two tasks alike, the square root of a half
+    assert macro["ci_high"] == pytest.approx(0.5 + (limits["ci_high"] - 0.5) * 0.5**0.5, abs=1e-4)
     common = {"accuracy": 0.5, "n": 1, "samples": 4, "avg@4": 0.5, "pass@1": 0.5, "pass@2": 0.8333,
               "pass@4": 1.0, "maj@1": 0.5, **limits}  # fmt: skip
     assert scores == {
@@ -144,7 +147,7 @@ def test_several_samples(root: Path, capsys: pytest.CaptureFixture[str]) -> None
         # wrong and right in turn: the first of a pair counts, and all four tie
         "spans": {**common, "maj@2": 0.3333, "maj@4": 0.0, "maj_ties": 1, "format_followed": 1.0,
                   "mean_tokens": 5.5, "f1": 0.75},
-        "macro": {"accuracy": 0.5, "ci_low": 0.5, "ci_high": 0.5, "n": 2, "samples": 4},
+        "macro": {"accuracy": 0.5, **macro, "n": 2, "samples": 4},
     }  # fmt: skip
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "evaluate direct: 8 answers, 8 generated, 0 held; spans 50.0%, sums 50.0%, macro 50.0%",

@@ -162,10 +162,11 @@ def test_other_settings_train_again_and_ask_nobody(project: Coins, teacher: Teac
     done = project.repro(f"teach@{SUITE}")
     assert done.stages[:2] == CHAIN[:2]
     assert done.counts(f"probe {SUITE}") == (len(STRATEGIES) * TAKES["probe"], 0)
-    assert len(project.adapters() - before) == len(STRATEGIES)
+    added = project.adapters()
+    assert len(added - before) == len(STRATEGIES)
     project.learn()
-    done = project.repro(f"teach@{SUITE}")
-    assert done.counts(f"probe {SUITE}") == (0, len(STRATEGIES) * TAKES["probe"])
+    project.repro(f"teach@{SUITE}")  # DVC has it in its run cache
+    assert (project.adapters(), project.selected()["rows"]) == (added, ROWS - 1)
     assert len(teacher.asked) == asked
 
 

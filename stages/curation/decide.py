@@ -36,7 +36,7 @@ from stages.curation.settings import (
 )
 
 if TYPE_CHECKING:
-    from stages.curation.duplicates import Kept
+    from stages.curation.near import Near
 
 
 @dataclass
@@ -64,7 +64,11 @@ class Decide:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._held: dict[tuple[str, str], Kept] = {}
+        self._near: Near | None = None
+        if settings.near_duplicates:
+            from stages.curation.near import Near
+
+            self._near = Near(settings.near_duplicates)
 
     def __call__(self, case: Case, rationales: Sequence[Rationale]) -> list[Outcome]:
         """The outcome under each strategy.
@@ -86,48 +90,16 @@ class Decide:
             for one in made.kept:
                 if one is not own:
                     one.reason = REPLACED
-        if self.settings.near_duplicates:
-            self._drop_near(row, made.kept)
+        if self._near:
+            samples = made.kept
+            for one, near in zip(samples, self._near.repeated(row, samples), strict=True):
+                if near:
+                    one.reason, one.near = NEAR, near
         self._choose(made.kept)
         made.added = list(self._more(row, made.kept, own))
-        if self.settings.near_duplicates:
-            held = self._kept(row, strategy)
-            for one in (*made.kept, *made.added):
-                if one.signature and not one.copy:
-                    held.add(_places([one])[0], _bands(one), _name(row, one))
+        if self._near:
+            self._near.hold(row, [one for one in (*made.kept, *made.added) if not one.copy])
         return made
-
-    def _kept(self, row: dict[str, Any], strategy: str) -> Kept:
-        from stages.curation.duplicates import Kept
-
-        key = row["task"], strategy
-        if key not in self._held:
-            self._held[key] = Kept(self.settings.near_duplicates or 1.0)
-        return self._held[key]
-
-    def _drop_near(self, row: dict[str, Any], samples: Sequence[Rationale]) -> None:
-        fresh: list[Rationale] = []
-        for one in samples:
-            one.near = self._near(row, one, fresh)
-            if one.near:
-                one.reason = NEAR
-            else:
-                fresh.append(one)
-
-    def _near(self, row: dict[str, Any], one: Rationale, before: Sequence[Rationale]) -> str:
-        """What it nearly repeats, of those before it or of other rows; "" for nothing."""
-        threshold = self.settings.near_duplicates
-        if not threshold or not one.signature:
-            return ""
-        (mine,) = _places([one])
-        others = [other for other in before if other.signature]
-        if others:
-            from stages.curation.minhash import similarity
-
-            alike = similarity(_places(others), mine) >= threshold
-            if alike.any():
-                return _name(row, others[int(alike.argmax())])
-        return self._kept(row, one.strategy).like(mine, _bands(one)) or ""
 
     def _choose(self, samples: Sequence[Rationale]) -> None:
         if self.settings.shortest:
@@ -148,8 +120,8 @@ class Decide:
         lacking = self.settings.floor - len(kept)
         if lacking <= 0:
             return
-        texts = {one.text for one in kept}
-        if own and own.reason == KEPT and own.text not in texts and not self._near(row, own, kept):
+        usable = own and own.reason == KEPT and all(one.text != own.text for one in kept)
+        if own and usable and not (self._near and self._near.repeated(row, [*kept, own])[-1]):
             kept = [*kept, own]
             lacking -= 1
             yield own
@@ -157,20 +129,3 @@ class Decide:
             islice(((n, one) for n in count(1) for one in kept), lacking) if kept else ()
         ):
             yield replace(one, copy=copy)
-
-
-def _name(row: dict[str, Any], one: Rationale) -> str:
-    return f"{row['id']}/{one.strategy}/{one.sample}"
-
-
-def _places(rationales: Sequence[Rationale]) -> Any:
-    import numpy as np
-
-    joined = b"".join(one.signature for one in rationales)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(len(rationales), -1)
-
-
-def _bands(one: Rationale) -> list[int]:
-    import numpy as np
-
-    return list(np.frombuffer(one.bands, dtype=np.uint32).tolist())

@@ -60,7 +60,7 @@ def scores(
             **({"f1": _mean([sample["f1"] for sample in group])} if kind == "f1" else {}),
         }
     middle, low, high = (
-        clustered.macro(shares)
+        clustered.macro(shares, samples)
         if samples > 1
         else macro([[item["correct"] for item in group] for group in groups.values()])
     )

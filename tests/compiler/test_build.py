@@ -39,6 +39,7 @@ def test_one_file_for_each_reader(project: Copy) -> None:
             for name in ("calls.json", "tasks.json", "test.jsonl", "valid.jsonl")
         ),
         "suites/symbolic/calls.json",
+        "suites/symbolic/lessons.json",
         "suites/symbolic/probe.jsonl",
         "suites/symbolic/tasks.json",
         "suites/symbolic/train.jsonl",

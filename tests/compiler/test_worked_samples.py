@@ -16,6 +16,7 @@ from stages.core.jsonl import read_rows
 from tests.projects import COIN, Copy
 
 RUN = "  selected: {train_on: selected}    # Orca 2: each task's selected strategy, prompt erased"
+ONE = "teach:\n  samples: 1"
 FIXED = "  steps: {train_on: step_by_step}"
 
 
@@ -28,14 +29,14 @@ def test_a_row_carries_as_many_solutions_as_are_asked_for(project: Copy) -> None
     project.edit("params.yaml", RUN, FIXED)
     plain = compiled(project)
     assert all("more_worked" not in row for row in plain)
-    project.edit("params.yaml", "samples: 1", "samples: 3")
+    project.edit("params.yaml", ONE, "teach:\n  samples: 3")
     rows = compiled(project)
     for before, row in zip(plain, rows, strict=True):
         more = row.pop("more_worked")
         assert row == before
         assert list(more) == ["step_by_step"]
         assert len({*more["step_by_step"], row["worked"]["step_by_step"]}) == 3
-    project.edit("params.yaml", "samples: 3", "samples: 8")
+    project.edit("params.yaml", "  samples: 3", "  samples: 8")
     assert all(len(row["more_worked"]["step_by_step"]) == 7 for row in compiled(project))
 
 
@@ -50,7 +51,7 @@ def test_a_list_of_one_is_a_text(project: Copy) -> None:
 
 def test_more_than_the_rows_hold(project: Copy) -> None:
     project.edit("params.yaml", RUN, FIXED)
-    spot = project.edit("params.yaml", "  samples: 1", "  samples: »9")
+    spot = project.edit("params.yaml", ONE, "teach:\n  samples: »9")
     assert project.problems() == [
         spot.says(
             "E503 the recorded teacher has fewer than 9 step_by_step rationales for 3 of 3 train "
@@ -64,7 +65,7 @@ def test_more_than_the_rows_hold(project: Copy) -> None:
 
 def test_an_answer_alone_has_one_wording(project: Copy) -> None:
     project.edit("params.yaml", "  symbolic: [coin_flip, last_letter]", "  symbolic: [coin_flip]")
-    spot = project.edit("params.yaml", "  samples: 1", "  samples: »2")
+    spot = project.edit("params.yaml", ONE, "teach:\n  samples: »2")
     assert project.problems() == [
         spot.says(
             "E503 the recorded teacher has fewer than 2 direct rationales for 3 of 3 train rows of "
@@ -80,7 +81,7 @@ def test_an_answer_alone_has_one_wording(project: Copy) -> None:
 @pytest.mark.parametrize(("rows", "kept"), [("null", 3), ("2", 2), ("7", 3)])
 def test_the_first_rows_are_used(project: Copy, rows: str, kept: int) -> None:
     every = compiled(project)
-    project.edit("params.yaml", "  samples: 1 ", f"  rows: {rows}\n  samples: 1 ")
+    project.edit("params.yaml", ONE, f"teach:\n  rows: {rows}\n  samples: 1")
     made = compiled(project)
     expected = [row for row in every if int(row["id"].rpartition("/")[2]) < kept]
     assert made == expected
@@ -105,7 +106,7 @@ def test_rows_that_are_not_used_need_no_solution(project: Copy) -> None:
         "the recorded teacher has no step_by_step rationale for 1 of 2 train rows, "
         "the first is row 1"
     ]
-    project.edit("params.yaml", "  samples: 1 ", "  rows: 1\n  samples: 1 ")
+    project.edit("params.yaml", ONE, "teach:\n  rows: 1\n  samples: 1")
     assert problems() == []
 
 

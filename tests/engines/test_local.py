@@ -118,7 +118,7 @@ def test_no_chat_template(tmp_path: Path) -> None:
         to.complete(asks(to, 1), {asks(to, 1)[0].key}, lambda answers: None)
     assert str(raised.value) == (
         f"{base}: E702 this model's tokenizer has no chat template\n"
-        "    hint: choose an instruct model, or save a chat_template.jinja beside it"
+        "    hint: choose an instruct model, save its chat_template.jinja, or train in format: text"
     )
 
 

@@ -73,18 +73,18 @@ def test_the_interval_covers_what_the_items_were_drawn_from(
 
 
 def test_macro() -> None:
-    tasks = [[0.0, 0.25, 1.0, 0.75], [0.5, 0.5]]
-    middle, low, high = clustered.macro(tasks)
+    tasks = [[0.0, 0.25, 1.0, 0.75] * 5, [0.5, 0.5] * 10]
+    middle, low, high = clustered.macro(tasks, 4)
     assert middle == 0.5
-    # the second task adds no width; of the first every draw of four items
-    every = [(sum(drawn) / 4 + 0.5) / 2 for drawn in itertools.product(tasks[0], repeat=4)]
-    wanted = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
-    assert (low, high) == pytest.approx(tuple(wanted))
-    assert clustered.macro(tasks) == (middle, low, high)
-    assert all(type(value) is float for value in (middle, low, high))
+    (a, b), (c, d) = (clustered.interval(task, 4) for task in tasks)
+    assert low == pytest.approx(0.5 - math.hypot(0.5 - a, 0.5 - c) / 2)
+    assert high == pytest.approx(0.5 + math.hypot(b - 0.5, d - 0.5) / 2)
+    assert clustered.macro(tasks[:1], 4) == pytest.approx((0.5, a, b))
+    none = clustered.macro([[0.0] * 50] * 4, 16)
+    assert none == pytest.approx((0.0, 0.0, wilson(0, 50)[1] / 2))
     for bad in ([], [[1.0], []]):
         with pytest.raises(ValueError, match="needs at least one group, and items in each"):
-            clustered.macro(bad)
+            clustered.macro(bad, 4)
 
 
 def test_the_interval_of_a_difference() -> None:

@@ -66,7 +66,7 @@ def test_several_samples() -> None:
         "maj@1": 0.25, "maj@2": round((4 / 6 + 0 + 1 / 6) / 3, 4), "maj@4": 0.3333,
         "maj_ties": 0, "format_followed": 0.25, "mean_tokens": 10.0,
     }  # fmt: skip
-    middle, bottom, top = clustered.macro([[0.5, 0.0, 0.25]])
+    middle, bottom, top = clustered.macro([[0.5, 0.0, 0.25]], 4)
     assert made["macro"] == {
         "accuracy": round(middle, 4), "ci_low": round(bottom, 4), "ci_high": round(top, 4),
         "n": 3, "samples": 4,

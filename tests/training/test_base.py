@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError
+from stages.engines.local import Generator
+from stages.engines.request import Request
 from stages.training.base import materialise
 from tests.tiny import save_tiny
 
@@ -54,15 +56,15 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_a_chat_template(tmp_path: Path) -> None:
+def test_a_model_without_a_chat_template_can_learn_plain_text(tmp_path: Path) -> None:
     base = save_tiny(tmp_path / "base", template=None)
-    with pytest.raises(UserError) as raised:
-        materialise(str(base), None, tmp_path / "out")
-    assert str(raised.value) == (
-        f"{base}: E702 this model's tokenizer has no chat template\n"
-        "    hint: choose an instruct model, or save a chat_template.jinja beside it"
-    )
-    assert not (tmp_path / "out").exists()
+    materialise(str(base), None, tmp_path / "out")
+    assert not (tmp_path / "out/chat_template.jinja").exists()
+    generator = Generator.load(tmp_path / "out")
+    plain = Request("local", "m", (("user", "Is it so? ###"),), 4, api="completions")
+    assert generator.tokenizer.decode(generator.encode(plain)) == "Is it so? ###"
+    with pytest.raises(UserError, match="E702 this model's tokenizer has no chat template"):
+        generator.encode(Request("local", "m", (("user", "Is it so?"),), 4))
 
 
 def test_the_embedded_student_is_not_installed(
