@@ -81,6 +81,8 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[4])
 def test_what_does_not_fit(project: Copy, case: tuple[str, ...]) -> None:
+    stated = f"{SAMPLES} to a question\n{TEMPERATURE} answers\n"
+    project.edit(PARAMS, "  max_tokens: 80\n", f"  max_tokens: 80\n{stated}")
     *edits, message, hint = case
     spots = [
         project.edit(PARAMS, old, new) for old, new in zip(edits[::2], edits[1::2], strict=True)
