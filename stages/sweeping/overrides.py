@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-BARE = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*", re.IGNORECASE)
+WORD = r"(?!(?:null|true|false|nan|inf)$)"  # Hydra reads these as what they name
+BARE = re.compile(WORD + "[A-Za-z_][A-Za-z0-9_./-]*", re.IGNORECASE)
 
 
 def overrides(then: Mapping[str, Any], now: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -27,7 +28,7 @@ def overrides(then: Mapping[str, Any], now: Mapping[str, Any], above: str = "") 
     for key, value in now.items():
         path = f"{above}{key}"
         if key not in then:
-            yield f"+{path}={shown(value)}"
+            yield from _added(path, value)
             continue
         before = then[key]
         if isinstance(before, Mapping) and isinstance(value, Mapping):
@@ -35,9 +36,18 @@ def overrides(then: Mapping[str, Any], now: Mapping[str, Any], above: str = "") 
         elif not _same(before, value):
             if before is not None and _kind(before) is not _kind(value):
                 yield f"~{path}"
-                yield f"+{path}={shown(value)}"
+                yield from _added(path, value)
             else:
                 yield f"{path}={shown(value)}"
+
+
+def _added(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping) and not all(re.match(WORD, key, re.I) for key in value):
+        # a key cannot be quoted, but on a path it stays text
+        yield f"+{path}={{}}"
+        yield from overrides({}, value, f"{path}.")
+    else:
+        yield f"+{path}={shown(value)}"
 
 
 def shown(value: Any) -> str:

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from stages.spec.load import load
 from stages.sweeping.overrides import overrides, shown
 
-KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True)
+WORDS = ["null", "true", "false", "nan", "inf"]
+# a name that YAML or Hydra reads as a number or a truth value is not written bare by any of them
+KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda key: key not in WORDS)
 # YAML 1.1 and 1.2 differ over these words, and DVC writes 1.2
 PLAIN = re.compile(r"[-+0-9_.:eE ,]*|y|n|yes|no|on|off", re.IGNORECASE)
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12).filter(
@@ -76,6 +78,13 @@ def test_dvc_makes_the_one_of_the_other(
     tmp_path: Path, then: dict[str, Any], now: dict[str, Any]
 ) -> None:
     assert near(applied(tmp_path, then, list(overrides(then, now))), now)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_key_that_hydra_reads_as_a_value_stays_text(tmp_path: Path, word: str) -> None:
+    now = {"a": {word: [1], "b": {word: {}}}}
+    for then in ({}, {"a": 1}, {"a": {word: 2}}):
+        assert applied(tmp_path, then, list(overrides(then, now))) == now
 
 
 def test_what_is_alike_needs_no_word() -> None:
