@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
 
 BUCKET = 100_000
 """Questions compared at a time."""
 
-_SEPARATORS = re.compile(r"[\W_]+")
+# Signs that can be all that tells two questions apart; other marks only part words.
+_BRACKETS = r"()\[\]{}<>"
+_OPERATORS = r"+\-*/^=|&~\u00ac\u00b1\u00d7\u00f7\u2190-\u22ff"
+_MARKS = re.compile(rf"[^\w{_BRACKETS}{_OPERATORS}]+")
+_SIGN = re.compile(rf"[{_BRACKETS}{_OPERATORS}]")
+_OPTION = re.compile(r"\( ?([^\W\d_]) ?\)")
+# A number, a bracket, or a letter by itself that is not the article.
+_OPERATION = re.compile(
+    rf"[{_OPERATORS}](?: ?[{_OPERATORS}])*"
+    rf"(?P<operand>(?= ?(?:[\d{_BRACKETS}]|(?!a [^\W\d_]{{2}})[^\W\d_](?![^\W_]))))?"
+)
+_OPTIONS = re.compile(r"Answer Choices:|^Options:", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.,:/]*")
 _CAPITALISED = re.compile(r"(?<!\w)[A-Z][a-z]+")
 # Capitals that begin a sentence or name no person; whatever else has one is taken for a name.
@@ -25,16 +37,28 @@ _PRONOUN = re.compile(r"(?<!\w)(he|she|him|her|his|hers|himself|herself)(?!\w)")
 
 
 def normalised(question: str) -> str:
-    """Letters and digits in lower case: two questions with the same text are one question."""
-    return _SEPARATORS.sub(" ", question.casefold()).strip()
+    """What tells a question from another: letters and digits in lower case, and signs of formulas.
+
+    Brackets count, but for those around an option's letter; operators count where an operand
+    follows, since elsewhere they are hyphens, dashes and bullets.
+    """
+    text = _MARKS.sub(" ", question.casefold().replace("_", " ").replace("\u2212", "-"))
+    if _SIGN.search(text):
+        text = _OPTION.sub(r" \1 ", text)
+        text = _OPERATION.sub(lambda match: " " if match["operand"] is None else match[0], text)
+        text = " ".join(_SIGN.sub(r" \g<0> ", text).split())
+    return text.strip()
 
 
 def template_of(question: str) -> str:
     """The question with what varies masked: numbers, names and the pronouns that go with them.
 
     Questions that differ in nothing else come from one question template (Ho et al. 2022,
-    appendix E.3).
+    appendix E.3). Options that are listed behind it do not count.
     """
+    listed = deque(_OPTIONS.finditer(question), maxlen=1)
+    stem = question[: listed[0].start()] if listed else ""
+    question = stem if stem.strip() else question
     named = set(_CAPITALISED.findall(question)) - set(_NO_NAME.split())
     masked = question
     for name in named:
@@ -44,7 +68,7 @@ def template_of(question: str) -> str:
 
 
 def fingerprint(question: str) -> bytes:
-    """64 bits of the question's letters and digits."""
+    """64 bits of the question as it is compared."""
     return blake2b(normalised(question).encode(errors="replace"), digest_size=8).digest()
 
 

@@ -2,13 +2,14 @@
 
 | rule | yields |
 |---|---|
-| `after: words` | what follows their last occurrence, by the answer type: the first number, choice, yes or no, or date on that line; for exact, string, letters and f1 the sentence; for a list the sentence or the bulleted lines; for maths the sentence, the displayed formula, or the formula or number that the sentence begins with |
+| `after: words` | what follows their last occurrence, by the answer type: the number, choice, yes or no, or date that `stages.scoring.statement` reads in that line; for exact, string, letters and f1 the sentence; for a list the sentence or the bulleted lines; for maths the sentence, the displayed formula, or the formula or number that the sentence begins with |
 | `first: kind`, `last: kind` | that number, choice, yes or no, or date of the whole completion |
 | `boxed: true` | what the last balanced `\\boxed{...}` or `\\fbox{...}` holds |
 | `whole: true` | the completion, when it is an answer and nothing else |
 
 A statement that the next sentence takes back ("The answer is 5. No, 6.") yields nothing, so that the
-next rule is tried.
+next rule is tried. One that leaves the answer open ("3 or 4", "not B") ends the search: what else
+stands in the completion is not what it answers.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 from typing import Any
 
-from stages.scoring.find import item, lower
-from stages.scoring.verify import letter, read
+from stages.scoring.find import item
+from stages.scoring.numeric import plain
+from stages.scoring.statement import LONGEST, UNDECIDED, stated
+from stages.scoring.texts import lower
+from stages.scoring.verify import read
 
 RULES = ("after", "first", "last", "boxed", "whole")
 
-_LOWER_LETTER_FIRST = re.compile(r"[\"'*]*([a-z])(?=[.:,](?:\s|$))")
 _LINE = re.compile(r"[^\r\n]*")
 _BEHIND_MARKER = re.compile(r"[\s*]*:?[\s*]*")
 _BULLET = re.compile(r"[ \t]*(?:[-*\u2022]|\(?[0-9]{1,3}[.)])[ \t]+\S")
@@ -37,8 +40,6 @@ _TAKEN_BACK = re.compile(
     r"\s?[,.:;!\u2026\u2014\u2013-]|actually\b|that(?:'s| is) (?:wrong|not right))",
     re.IGNORECASE,
 )
-_LONGEST = 2000
-"""Characters of a statement that are looked through for a formula or a list's first line."""
 _MORE = re.compile(r",?\s*(?:(?:or|and|to|through|times)\b|[-=+<>/^0-9$\\(])")
 _REASON = re.compile(
     r"[,;]?\s(?:because|since|as|so|which|where|when|for|by|if|that|after|per)\s", re.IGNORECASE
@@ -99,6 +100,8 @@ def extract(
                 completion, value, options, last=name == "last"
             )  # fmt: skip
             found = None if text is None else read(text, answer_type, options)
+        if found == UNDECIDED:
+            break
         if found is not None:
             return Extraction(found, start, index)
     return Extraction(None)
@@ -134,29 +137,30 @@ def _behind(completion: str, position: int, answer_type: str, options: Sequence[
     start = gap.end() if gap else position
     line = _LINE.match(completion, start)
     text = line[0] if line else ""
-    ending = _SENTENCE_END.search(text)
-    sentence = text[: ending.end()] if ending else text
+    sentence = _sentence(text)
     taken_back = _TAKEN_BACK.match(completion, start + len(sentence))
     if taken_back and answer_type != "yes_no":
         return None
     if answer_type in ("exact", "string", "letters", "f1"):
         return read(sentence, answer_type)
     if answer_type == "list":
-        return read(_bulleted(completion[position : position + _LONGEST]) or sentence, answer_type)
+        return read(_bulleted(completion[position : position + LONGEST]) or sentence, answer_type)
     if answer_type == "maths":
-        shown = _formulas(completion, start, sentence[:_LONGEST])
+        shown = _formulas(completion, start, sentence[:LONGEST])
         return next((it for it in (read(each, "maths") for each in shown) if it), None)
-    if answer_type == "choice":
-        stated = read(text, "choice", options)
-        lower_letter = _LOWER_LETTER_FIRST.match(text)
-        if stated is None and lower_letter:
-            stated = letter(lower_letter[1], options)
-        if stated is not None:
-            return stated
-    found = item(text, answer_type, options, last=False)
+    if answer_type == "number":
+        head = plain(text[:LONGEST])
+        if head != text[:LONGEST]:
+            text, sentence = head + text[LONGEST:], _sentence(head)
+    found = stated(text, sentence, answer_type, options)
     # "The answer is no. No, it is not." takes nothing back.
     agrees = taken_back and found == "no" and taken_back[0].lstrip()[:2].lower() == "no"
     return None if taken_back and not agrees else found
+
+
+def _sentence(line: str) -> str:
+    ending = _SENTENCE_END.search(line)
+    return line[: ending.end()] if ending else line
 
 
 def _bulleted(text: str) -> str:
@@ -170,7 +174,7 @@ def _formulas(completion: str, start: int, sentence: str) -> Iterator[str]:
     """What of a statement may be its formula, the most first."""
     for opening, ending in (("\\[", "\\]"), ("$$", "$$")):
         if completion.startswith(opening, start):
-            inside = completion[start + 2 : start + _LONGEST].partition(ending)
+            inside = completion[start + 2 : start + LONGEST].partition(ending)
             if inside[1] and "\n" in inside[0]:
                 yield inside[0]
     yield sentence

@@ -33,6 +33,16 @@ _NUMBER = r"""
     )
 """
 NUMBER = re.compile(_NUMBER, re.VERBOSE)
+_LATEX_FRACTION = re.compile(
+    r"([0-9]?)\\[dtc]?frac(?:\{ ?([0-9]+) ?\}\{ ?([0-9]+) ?\}| ?([1-9])([1-9])(?![0-9]))"
+)
+# Without a comma, so that only groups of exactly three digits tell one number from several.
+_BLANK = r"(?:[ \u00a0\u2009\u202f]|\\,|\{,\})"
+_BLANK_IN_NUMBER = re.compile(rf"[0-9]{_BLANK}[0-9]{{3}}")
+_BLANK_GROUPS = re.compile(
+    rf"(?<![0-9.,/])(?<![0-9][ .,/])[1-9][0-9]{{0,2}}(?:{_BLANK}[0-9]{{3}})+(?![0-9/-]|[ ,][0-9])"
+)
+_NO_DIGIT = re.compile(r"[^0-9]+")
 _ONLY_NUMBER = re.compile(
     rf"""
     (?:(?:USD|EUR|GBP|JPY|CNY|INR|Rs\.?)\s|[A-Z]{{0,2}}\\?[$€£¥₹]\s?)?
@@ -51,6 +61,7 @@ def read_number(text: str) -> str | None:
         return bare
     if len(bare) > 2 * MAX_NUMBER_CHARS:
         return None
+    bare = plain(text.strip(SPACE)).strip(_WRAPPING).rstrip(_WRAPPING + ".,;!?")
     match = _ONLY_NUMBER.fullmatch(bare)
     return number(match) if match else None
 
@@ -79,6 +90,17 @@ def number(match: re.Match[str]) -> str | None:
         value = -value
     text = _decimal(value)
     return text if len(text) <= MAX_NUMBER_CHARS else None
+
+
+def plain(text: str) -> str:
+    """With fractions of LaTeX as ``1/2``, and without the blanks that part thousands."""
+    if "frac" in text:
+        text = _LATEX_FRACTION.sub(
+            lambda it: f"{it[1] and it[1] + ' '}{it[2] or it[4]}/{it[3] or it[5]}", text
+        )
+    if _BLANK_IN_NUMBER.search(text):
+        text = _BLANK_GROUPS.sub(lambda it: _NO_DIGIT.sub("", it[0]), text)
+    return text
 
 
 def close(ours: str, theirs: str) -> bool:

@@ -47,6 +47,14 @@ def letters(text: str) -> str:
     return "".join(sign for sign in text.casefold() if sign.isalnum())
 
 
+def lower(text: str) -> str:
+    """Lower case that keeps every position, which `str.lower` does not for a few letters."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
 def read_list(text: str) -> str | None:
     """The items of a list as JSON, or None when there is none."""
     if len(text) > MAX_LIST_CHARS:

@@ -35,7 +35,8 @@ CASES: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("The answer is b.", AFTER, "choice", "B"),
     ("The answer is B because", AFTER, "choice", "B"),
     ("The answer is A because", AFTER, "choice", "A"),
-    ("The answer is A: ball", AFTER, "choice", "A"),
+    ("The answer is A: yellow ball", AFTER, "choice", "A"),
+    ("The answer is A: ball", AFTER, "choice", None),
     ("The answer is a green ball.", AFTER, "choice", "C"),
     ("The answer is the ball", AFTER, "choice", "B"),
     ("The answer is unclear", AFTER, "choice", None),
@@ -171,6 +172,8 @@ UNITS = [
     "B1 ",
 ]
 UNITS += ["the answer is", "x10^", "1/1/", "May 1 ", "\\boxed{", "a|", "\n"]
+UNITS += ["1 = ", "1+", "3 or ", "A or ", "3, ", "(A) ball ", "not 3 but ", "not B but "]
+UNITS += ["yes or no ", "no air ", "1 000 ", "\\frac{1}{2}", "between 3 and ", "5 a-b-"]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -182,12 +185,7 @@ def test_a_megabyte_is_read_in_linear_time(unit: str) -> None:
         if answer_type in ("list", "date", "f1", "maths"):
             completion = completion[: MEGABYTE // 8]
         last = {"last": "date" if answer_type == "date" else "number"}
-        # The quickest of three: other work on the machine must not fail the test.
-        seconds = []
-        for _ in range(3):
-            start = time.perf_counter()
-            extract(completion, [AFTER, {"whole": True}, last], answer_type, OPTIONS)
-            seconds.append(time.perf_counter() - start)
-            if seconds[-1] < 2:
-                break
-        assert min(seconds) < 2, answer_type
+        # Processor time: other work on the machine must not fail the test.
+        start = time.process_time()
+        extract(completion, [AFTER, {"whole": True}, last], answer_type, OPTIONS)
+        assert time.process_time() - start < 4, answer_type

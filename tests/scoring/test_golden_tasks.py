@@ -289,16 +289,18 @@ def test_the_gold_of_another_row_is_refused() -> None:
                 assert wrong == []
 
 
-# What a reader would not take for the answer, or would: golds that are met and should not be, and
-# the other way round. Each is a limit of the rules and verifiers as they are.
+# Hedges, denials, calculations and contradictions, with the gold that they must not meet.
 NOT_SAID = [
     ("paper_arithmetic/aqua", "(A)", "The answer is A or B."),
+    ("paper_arithmetic/aqua", "(B)", "The answer is A or B."),
     ("paper_arithmetic/aqua", "(A)", "The answer is (A), (B), (C), (D) or (E)."),
     ("paper_arithmetic/aqua", "(E)", "(A) 3 (B) 5 (C) 6 (D) 7 (E) 14"),
     ("paper_arithmetic/aqua", "(B)", "The answer is not B."),
     ("paper_arithmetic/aqua", "(B)", "The answer is neither A nor B."),
     ("paper_arithmetic/aqua", "(D)", "The answer is (D) 14."),
+    ("paper_arithmetic/aqua", "(E)", "The answer is (D) 14."),
     ("paper_arithmetic/gsm8k", "3", "The answer is 3 or 4."),
+    ("paper_arithmetic/gsm8k", "4", "The answer is 3 or 4."),
     ("paper_arithmetic/gsm8k", "3", "The answer is between 3 and 5."),
     ("paper_arithmetic/gsm8k", "3", "The answer is not 3."),
     ("paper_arithmetic/gsm8k", "3", "The answer is 3 + 4 = 7."),
@@ -307,24 +309,29 @@ NOT_SAID = [
     ("paper_arithmetic/gsm8k", "12", "The answer is 12 000."),
     ("paper_arithmetic/gsm8k", "5", "The answer is unknown; it may be 5."),
     ("paper_commonsense/strategy_qa", "yes", "The answer is yes or no."),
+    ("paper_commonsense/strategy_qa", "no", "The answer is yes or no."),
     ("paper_commonsense/strategy_qa", "yes", "The answer is not yes."),
+    ("paper_commonsense/strategy_qa", "no", "Yes. There is no air."),
 ]
 SAID = [
+    ("paper_arithmetic/aqua", "(D)", "The answer is (D) 15."),
+    ("paper_arithmetic/aqua", "(D)", "The answer is not (E) but (D)."),
     ("paper_arithmetic/gsm8k", "7", "The answer is 3 + 4 = 7."),
+    ("paper_arithmetic/gsm8k", "0.5", "The answer is \\frac{1}{2}."),
+    ("paper_arithmetic/gsm8k", "12000", "The answer is 12 000."),
+    ("paper_arithmetic/gsm8k", "0.6", "The answer is 3/5, or 0.6."),
     ("paper_commonsense/strategy_qa", "yes", "The answer is that there is no air, so yes."),
+    ("paper_commonsense/strategy_qa", "no", "The answer is No, there is no air."),
+    ("paper_commonsense/strategy_qa", "yes", "Yes. There is no air."),
     ("paper_other/date_understanding", "(B)", "The answer is December 25, 1937."),
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="hedged, denied and calculated answers are read as plain")
 @pytest.mark.parametrize(("task", "gold", "said"), NOT_SAID)
 def test_what_a_reader_would_not_take_for_the_answer(task: str, gold: str, said: str) -> None:
     assert not accepted(_same(task, gold), said)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the first value after the marker is read, and dates by text"
-)
 @pytest.mark.parametrize(("task", "gold", "said"), SAID)
 def test_what_a_reader_would_take_for_the_answer(task: str, gold: str, said: str) -> None:
     assert accepted(_same(task, gold), said)

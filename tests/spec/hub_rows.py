@@ -192,7 +192,10 @@ def _agieval(options: int) -> Callable[[int], Made]:
 def _bbh_choice(n: int) -> Made:
     texts = tuple(f"a {WORDS[(n + at) % 18]}" for at in range(3))
     told = "\n".join(f"({letter}) {text}" for letter, text in zip("ABC", texts, strict=True))
-    asked, gold = f"Nora has bought {n} things. One is\nOptions:\n{told}", f"({'ABC'[n % 3]})"
+    # Eight rows a template, whatever their options.
+    beside = f"{WORDS[n // 8 % 18]} and {WORDS[n // 144]}"
+    asked = f"Nora has bought {n} things beside {beside}. One is\nOptions:\n{told}"
+    gold = f"({'ABC'[n % 3]})"
     return Made({"input": asked, "target": gold}, asked, gold, texts)
 
 
