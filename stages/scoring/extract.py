@@ -3,6 +3,7 @@
 | rule | yields |
 |---|---|
 | `after: words` | what follows their last occurrence, by the answer type: the number, choice, yes or no, or date that `stages.scoring.statement` reads in that line; for exact, string, letters and f1 the sentence; for a list the sentence or the bulleted lines; for maths the sentence, the displayed formula, or the formula or number that the sentence begins with |
+| `first_after: words` | the first number, choice, yes or no, or date behind their last occurrence, whatever else is said with it, as published evaluations read a reply; for the other types as `after` |
 | `first: kind`, `last: kind` | that number, choice, yes or no, or date of the whole completion |
 | `boxed: true` | what the last balanced `\\boxed{...}` or `\\fbox{...}` holds |
 | `whole: true` | the completion, when it is an answer and nothing else |
@@ -20,13 +21,13 @@ from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 from typing import Any
 
-from stages.scoring.find import item
+from stages.scoring.find import KINDS, item
 from stages.scoring.numeric import plain
 from stages.scoring.statement import LONGEST, UNDECIDED, stated
 from stages.scoring.texts import lower
 from stages.scoring.verify import read
 
-RULES = ("after", "first", "last", "boxed", "whole")
+RULES = ("after", "first_after", "first", "last", "boxed", "whole")
 
 _LINE = re.compile(r"[^\r\n]*")
 _BEHIND_MARKER = re.compile(r"[\s*]*:?[\s*]*")
@@ -57,7 +58,7 @@ class Extraction:
     Args:
         answer: Canonical form, or None when no rule found one.
         start: Where the statement of the answer begins, so that `completion[:start]` is the
-            rationale; None unless an `after` rule fired.
+            rationale; None unless a rule with a marker fired.
         rule: Index of the rule that fired.
     """
 
@@ -89,10 +90,14 @@ def extract(
             raise ValueError(f"no extraction rule {dict(rule)!r}")
         start: int | None = None
         found: str | None = None
-        if name == "after":
+        if name in ("after", "first_after"):
             start = _last_marker(completion, value)
             if start is not None:
-                found = _behind(completion, start + len(value), answer_type, options)
+                end = start + len(value)
+                if name == "first_after" and answer_type in KINDS:
+                    found = item(completion[end:], answer_type, options, last=False)
+                else:
+                    found = _behind(completion, end, answer_type, options)
         elif name == "whole":
             found = read(completion, answer_type, options) if value else None
         else:

@@ -103,6 +103,30 @@ def test_the_last_statement_counts_and_only_that() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "answer_type", "published", "meant"),
+    [
+        ("3 + 4 = 7.", "number", "3", "7"),
+        ("3 or 4.", "number", "3", None),
+        ("not 3.", "number", "3", None),
+        ("5. No, 6.", "number", "5", None),
+        ("_____.\n\nSo it is 162.", "number", "162", None),
+        ("B or C.", "choice", "B", None),
+        ("yes or no.", "yes_no", "yes", None),
+        ("yes, I think. Or no.", "yes_no", "yes", "yes"),
+        ("ball. It is round.", "string", "ball", "ball"),
+        ("unknown.", "number", None, None),
+    ],
+)
+def test_the_first_value_behind_a_marker(
+    said: str, answer_type: str, published: str | None, meant: str | None
+) -> None:
+    completion = f"8 of 9. The answer is 1. So, the answer is {said}"
+    told = extract(completion, [{"first_after": "The answer is"}], answer_type, OPTIONS)
+    assert told == (Extraction(published, 29, 0) if published else Extraction(None))
+    assert extract(completion, [AFTER], answer_type, OPTIONS).answer == meant
+
+
+@pytest.mark.parametrize(
     "rule", [{"behind": "x"}, {}, {"after": "x", "last": "number"}, {"last": "list"}, {"after": ""}]
 )
 def test_a_rule_that_does_not_exist_is_an_error(rule: dict[str, Any]) -> None:
@@ -117,6 +141,7 @@ def test_an_unknown_type_is_an_error() -> None:
 
 RULES: list[dict[str, Any]] = [
     AFTER,
+    {"first_after": "The answer is"},
     {"whole": True},
     {"boxed": True},
     *({name: kind} for name in ("first", "last") for kind in KINDS),
