@@ -111,7 +111,7 @@ def test_the_last_statement_counts_and_only_that() -> None:
         ("5. No, 6.", "number", "5", None),
         ("_____.\n\nSo it is 162.", "number", "162", None),
         ("B or C.", "choice", "B", None),
-        ("yes or no.", "yes_no", "yes", None),
+        ("yes or no.", "yes_no", None, None),
         ("yes, I think. Or no.", "yes_no", "yes", "yes"),
         ("ball. It is round.", "string", "ball", "ball"),
         ("unknown.", "number", None, None),
