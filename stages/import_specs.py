@@ -1,8 +1,9 @@
-"""Bring in tasks from other tools: ``python -m stages.import_specs lm-eval SUITE FILE…``.
+"""Bring in tasks from elsewhere: ``python -m stages.import_specs table SUITE data/FILE.csv``.
 
-``lm-eval`` reads lm-evaluation-harness task YAMLs, ``promptsource`` its ``templates.yaml`` files;
-folders are searched. Writes ``specs/tasks/SUITE/*.yaml`` and says, for each file, what it could
-not carry over. Nothing that is there already is overwritten without ``--force``.
+``table`` reads CSV, JSONL and JSON files of questions and answers, ``lm-eval`` task YAMLs of
+lm-evaluation-harness, ``promptsource`` its ``templates.yaml`` files; folders are searched. Writes
+``specs/tasks/SUITE/*.yaml`` and says, for each file, what it could not carry over. Nothing that is
+there already is overwritten without ``--force``.
 
 ``published FROM SPLITS OUT`` brings in rows: the twelve tasks of Fine-tune-CoT with their teacher's
 completions, from checkouts of zero_shot_cot and of reasoning-teacher.
@@ -17,21 +18,28 @@ from pathlib import Path
 
 from stages.core.console import entry, root, say
 from stages.core.errors import UserError, user_error
-from stages.importing import lm_eval, promptsource, published
+from stages.importing import lm_eval, promptsource, published, table
 from stages.importing.draft import Draft, NotCarriedError, unused, write_all
 from stages.spec.read import load_strategies
+
+TOOLS = {"table": "*.csv", "lm-eval": "*.yaml", "promptsource": "templates.yaml"}
+"""What is looked for in a folder, by tool."""
 
 
 def main() -> None:
     """Import, then report file by file."""
     parser = argparse.ArgumentParser(description=__doc__)
     tools = parser.add_subparsers(dest="tool", required=True)
-    for tool in ("lm-eval", "promptsource"):
+    for tool in TOOLS:
         specs = tools.add_parser(tool)
         specs.add_argument("suite", help="the folder under specs/tasks/ to write to")
         specs.add_argument("paths", nargs="+", type=Path, help="files, or folders to search")
-        specs.add_argument("--revision", help="the data set's full commit, 40 hex digits")
         specs.add_argument("--force", action="store_true", help="overwrite specs that are there")
+        if tool == "table":
+            for column in ("question", "answer", "solution"):
+                specs.add_argument(f"--{column}", help=f"the column that holds the {column}")
+        else:
+            specs.add_argument("--revision", help="the data set's full commit, 40 hex digits")
     rows = tools.add_parser("published")
     rows.add_argument("source", metavar="FROM", type=Path, help="a checkout of zero_shot_cot")
     rows.add_argument("splits", metavar="SPLITS", type=Path, help="one of reasoning-teacher")
@@ -57,9 +65,10 @@ def _import_specs(arguments: argparse.Namespace) -> None:
             "command line", "E513", f"{arguments.suite!r} cannot name a suite",
             "use 2 to 41 small letters, digits and _, a letter first",
         )  # fmt: skip
-    if arguments.revision and not re.fullmatch(r"[0-9a-f]{40}", arguments.revision):
+    revision = getattr(arguments, "revision", None)
+    if revision and not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise user_error(
-            "command line", "E513", f"{arguments.revision!r} is not a full commit",
+            "command line", "E513", f"{revision!r} is not a full commit",
             "give the 40 hexadecimal digits of the commit",
         )  # fmt: skip
     absent = [path for path in arguments.paths if not path.exists()]
@@ -72,7 +81,7 @@ def _import_specs(arguments: argparse.Namespace) -> None:
     drafts: dict[str, Draft] = {}
     dropped = 0
     for file in _files(arguments.tool, arguments.paths):
-        for draft in _drafts(arguments.tool, file, arguments.revision):
+        for draft in _drafts(arguments, file, top):
             if isinstance(draft, str):
                 dropped += 1
                 say(draft)
@@ -84,8 +93,8 @@ def _import_specs(arguments: argparse.Namespace) -> None:
             else:
                 drafts[draft.id] = draft
     for draft in drafts.values():
-        told = "; ".join(draft.notes) or "all of it"
-        say(f"{draft.origin}: {draft.id}.yaml, not carried over: {told}")
+        told = f", not carried over: {'; '.join(draft.notes)}" if draft.notes else ""
+        say(f"{draft.origin}: {draft.id}.yaml{told}")
     written = write_all(drafts.values(), folder, list(specs.strategies.values()))
     say(
         f"import: {len(drafts)} tasks in {len(written)} files under specs/tasks/{arguments.suite}, "
@@ -94,17 +103,19 @@ def _import_specs(arguments: argparse.Namespace) -> None:
 
 
 def _files(tool: str, paths: list[Path]) -> Iterator[Path]:
-    pattern = "*.yaml" if tool == "lm-eval" else "templates.yaml"
     for path in paths:
-        yield from sorted(path.rglob(pattern)) if path.is_dir() else (path,)
+        yield from sorted(path.rglob(TOOLS[tool])) if path.is_dir() else (path,)
 
 
-def _drafts(tool: str, file: Path, revision: str | None) -> Iterator[Draft | str]:
+def _drafts(arguments: argparse.Namespace, file: Path, top: Path) -> Iterator[Draft | str]:
     try:
-        if tool == "lm-eval":
-            yield lm_eval.convert(file, revision)
+        if arguments.tool == "table":
+            yield table.convert(file, top, vars(arguments))
             return
-        for found in promptsource.convert(file, revision):
+        if arguments.tool == "lm-eval":
+            yield lm_eval.convert(file, arguments.revision)
+            return
+        for found in promptsource.convert(file, arguments.revision):
             yield found if isinstance(found, Draft) else f"{file}: {found[0]}: {found[1]}"
     except NotCarriedError as error:
         yield f"{file}: {error}"

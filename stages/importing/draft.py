@@ -43,6 +43,7 @@ class Draft:
         origin: The file it was made from.
         notes: What of that file the spec does not say.
         family: The file that `origin` includes, when tasks of one family were written that way.
+        strategies: Ids of its strategies; None takes all that suit its answers.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Draft:
     answer_type: str
     notes: list[str] = field(default_factory=list)
     family: str = ""
+    strategies: list[str] | None = None
 
     def spec(self, strategies: Sequence[Strategy]) -> dict[str, Any]:
         """The spec as data, with those of the project's strategies that suit its answers."""
@@ -65,7 +67,8 @@ class Draft:
             "data": {"source": self.source, "splits": self.splits},
             "row": self.row,
             "answer": {"type": self.answer_type, "extract": EXTRACT[self.answer_type]},
-            "strategies": [
+            "strategies": self.strategies
+            or [
                 s.id
                 for s in strategies
                 if self.answer_type in s.answer_types and "exemplars" not in s.uses
