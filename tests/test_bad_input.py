@@ -732,7 +732,7 @@ def test_overlapping_splits(project: Copy) -> None:
     assert project.problems() == [
         spot.says(
             "E411 valid shares 1 of its questions with train, the first is coin_flip/valid/0",
-            "write after: train, or remove the duplicates from the source",
+            "chain the splits by `after`; if the source repeats a question, `duplicates: drop`",
         )
     ]
 

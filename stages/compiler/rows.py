@@ -232,5 +232,5 @@ def _overlaps(
         yield document.problem(
             ("data", "splits", split), "E411",
             f"{split} shares {len(numbers)} of its questions with {earlier}, the first is {first}",
-            f"write after: {earlier}, or remove the duplicates from the source",
+            "chain the splits by `after`; if the source repeats a question, `duplicates: drop`",
         )  # fmt: skip

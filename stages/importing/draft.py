@@ -44,6 +44,7 @@ class Draft:
         notes: What of that file the spec does not say.
         family: The file that `origin` includes, when tasks of one family were written that way.
         strategies: Ids of its strategies; None takes all that suit its answers.
+        repeats: Whether rows repeat questions, which then stay in one split.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     family: str = ""
     strategies: list[str] | None = None
+    repeats: bool = False
 
     def spec(self, strategies: Sequence[Strategy]) -> dict[str, Any]:
         """The spec as data, with those of the project's strategies that suit its answers."""
@@ -64,7 +66,8 @@ class Draft:
             "spec": 1,
             "id": self.id,
             "title": self.title[:200],
-            "data": {"source": self.source, "splits": self.splits},
+            "data": {"source": self.source, "splits": self.splits}
+            | ({"duplicates": "drop"} if self.repeats else {}),
             "row": self.row,
             "answer": {"type": self.answer_type, "extract": EXTRACT[self.answer_type]},
             "strategies": self.strategies

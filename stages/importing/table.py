@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.compiler.overlap import normalised
 from stages.data.file import load, sha256_of
 from stages.importing.draft import EXTRACT, Draft, NotCarriedError, identifier
 from stages.scoring.verify import read
@@ -54,11 +55,13 @@ def convert(path: Path, top: Path, columns: Mapping[str, Any]) -> Draft:
     solution = _solution(columns, rows)
     if solution:
         row["worked"] = {WORKED: {"render": _worked(solution, answer, kind, rows)}}
+    asked = {normalised(str(it[question])) for it in rows}
     notes = [] if solution else ["no solutions: an LLM as the teacher, or a run on the answers"]
     return Draft(
         id=identifier(path.stem), title=path.stem, origin=name,
         source={"file": name, "sha256": digest}, splits=_splits(len(rows)), row=row,
         answer_type=kind, notes=notes, strategies=[WORKED] if solution else None,
+        repeats=len(asked) < len(rows),
     )  # fmt: skip
 
 

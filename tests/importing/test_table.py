@@ -49,6 +49,12 @@ def test_questions_answers_and_solutions(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_questions_that_repeat_stay_in_one_split(tmp_path: Path) -> None:
+    for table, repeats in ((rows(), False), (rows() + rows(1), True)):
+        draft = convert(write(tmp_path / "sums.csv", table), tmp_path, NONE)
+        assert draft.spec([])["data"].get("duplicates") == ("drop" if repeats else None)
+
+
 def test_solutions_that_state_their_answer_stay_as_they_are(tmp_path: Path) -> None:
     table = rows(steps="So the answer is {sum}.")
     draft = convert(write(tmp_path / "sums.csv", table), tmp_path, NONE)
@@ -100,7 +106,7 @@ def test_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("solution", [{}, {"why": "{n} and {n} are {sum}."}])
 def test_what_the_command_writes_passes_the_check(project: Copy, solution: dict[str, str]) -> None:
     (project.root / "data").mkdir()
-    write(project.root / "data/sums.csv", rows(**solution))
+    write(project.root / "data/sums.csv", rows(**solution) + rows(12, **solution))
     named = ["--solution", "why"] if solution else []
     done = project.run("-m", "stages.import_specs", "table", "shop", "data/sums.csv", *named)
     lack = "no solutions: an LLM as the teacher, or a run on the answers"
