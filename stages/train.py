@@ -7,6 +7,7 @@ Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from stages.core.console import Progress, argument, entry, root, say
@@ -17,6 +18,7 @@ from stages.engines.local import plan as plan_batches
 from stages.scoring.judge import by_task, judge
 from stages.spec.methods import NOTHING
 from stages.spec.read import load_params
+from stages.training.speed import keep
 from stages.training.tokenise import tokenise
 
 
@@ -44,7 +46,7 @@ def main() -> None:
     examples = tokenise(rows, generator.tokenizer, settings["max_length"])
     tokens = sum(len(example.ids) for example in examples)
     say(f"train {run}: {len(examples)} rows of {tokens / len(examples):.0f} tokens")
-    progress = Progress(f"train {run}", "steps")
+    progress, start = Progress(f"train {run}", "steps"), time.monotonic()
     measured = train(
         generator,
         examples,
@@ -53,6 +55,7 @@ def main() -> None:
         out,
         progress,
     )
+    keep(top, params.student, round(tokens * settings["epochs"]), time.monotonic() - start)
     write_json(log / "loss.json", measured.steps)
     write_json(log / "valid.json", measured.evaluations)
     best = max(item["valid_accuracy"] for item in measured.evaluations)
