@@ -5,7 +5,6 @@ Counted on what the last build holds where a stage before would change it: about
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.compiler.check import checked
-from stages.core.jsonl import read_rows
+from stages.core.jsonl import count_rows, read_rows
 from stages.engines.store import Store, default_path
+from stages.spec.decoding import Decoding
 from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
 from stages.teaching.forecast import forecast
@@ -117,8 +117,7 @@ def _training(top: Path, params: Params, run: Run) -> Training:
     speed = measured(top, params.student)
     if not file.is_file():
         return Training(run.id, None, settings["epochs"], None, speed)
-    with file.open(encoding="utf-8") as lines:
-        count = sum(1 for _ in lines) - 1
+    count = count_rows(file) - 1
     tokens = _tokens(top, islice(read_rows(file), 1, 1 + LOOKED_AT))
     looked_at = min(count, LOOKED_AT)
     whole = None
@@ -143,15 +142,11 @@ def _tokens(top: Path, rows: Iterable[dict[str, Any]]) -> int | None:
 
 
 def _answers(top: Path, params: Params, stage: str, key: str) -> Answers:
-    about = f"{stage}@{key}"
+    compiled = top / "build/compiled"
     if stage == "evaluate":
-        file, each = f"runs/{key}/test.jsonl", int(params.evaluate.get("samples", 1))
-        counts = [each for _ in _lines(top / "build/compiled" / file)]
+        each = Decoding.of(params.evaluate).samples
+        count = count_rows(compiled / f"runs/{key}/test.jsonl") * each
     else:
-        probe = _lines(top / f"build/compiled/suites/{key}/probe.jsonl")
-        counts = [len(json.loads(line)["prompts"]) for line in probe]
-    return Answers(about, sum(counts) if counts else None)
-
-
-def _lines(path: Path) -> Iterable[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
+        file = compiled / f"suites/{key}/probe.jsonl"
+        count = sum(len(row["prompts"]) for row in read_rows(file)) if file.is_file() else 0
+    return Answers(f"{stage}@{key}", count or None)

@@ -21,8 +21,11 @@ def measured(top: Path, student: Mapping[str, Any]) -> float | None:
     file = _file(top, student)
     if not file.is_file():
         return None
-    held = read_json(file)
-    return float(held["tokens"] / held["seconds"])
+    try:
+        held = read_json(file)
+        return float(held["tokens"] / held["seconds"])
+    except (ValueError, TypeError, KeyError, ZeroDivisionError):
+        return None  # it is only an estimate
 
 
 def _file(top: Path, student: Mapping[str, Any]) -> Path:
