@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ class Repository(Copy):
     def dvc(self, *arguments: str) -> int:
         from dvc.cli import main
 
-        return int(main(list(arguments)) or 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what DVC's own libraries warn of
+            return int(main(list(arguments)) or 0)
 
     def repro(self) -> None:
         assert self.dvc("repro", "--quiet") == 0

@@ -15,6 +15,9 @@ from tests.changes_pipeline import PIPELINE
 from tests.pipeline import edited
 from tests.repository import Repository, repository
 
+# of pygtrie, which DVC uses
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:

@@ -7,7 +7,7 @@ import pytest
 
 from stages import compile as compile_
 from stages import curate, mix
-from stages.core.jsonl import write_json, write_rows
+from stages.core.jsonl import read_rows, write_json, write_rows
 from stages.engines.request import Completion, Request
 from stages.engines.store import Store, default_path
 from tests.pipeline import edited
@@ -27,9 +27,11 @@ def rationale(number: int, text: str, key: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def gold(root: Path, number: int) -> str:
-    from stages.core.jsonl import read_rows
+def other(answer: str) -> str:
+    return "no" if answer == "yes" else "yes"
 
+
+def gold(root: Path, number: int) -> str:
     name = f"{TASK}/train/{number}"
     rows = read_rows(root / "build/compiled/suites/symbolic/train.jsonl")
     return next(str(row["gold"]) for row in rows if row["id"] == name)
@@ -54,7 +56,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
         write_json(build / "selected/symbolic.json", {TASK: choice})
         write_rows(build / "rationales/symbolic.jsonl", [
             rationale(0, f"{NASTY} {gold(made.root, 0)}.", ASKED.key),
-            rationale(1, "The answer is never.", "ab" * 32),
+            rationale(1, f"The answer is {other(gold(made.root, 1))}.", "ab" * 32),
         ])  # fmt: skip
         with Store(default_path()) as store:
             store.put_many([(ASKED, Completion("x", "stop", 1, 9, usd=0.25))])
