@@ -1,4 +1,4 @@
-"""From a result back to its sources, from a row forward: ``make trace``, ``python -m stages.trace``.
+"""From a result back to its sources, from a row forward: ``make trace``.
 
 ``METRIC=run/task``, ``ROW=task/split/number`` or ``KEY=`` the beginning of a request's key. Reads
 ``build/``, ``dvc.lock``, the specs, Git and the response store; writes nothing.

@@ -94,7 +94,7 @@ def _costs(found: Costs) -> Iterator[str]:
         if run.rows is None:
             yield f"{about}: no figure yet, as build/mix has no rows for it"
             continue
-        line = f"{about}: {run.rows} rows × {_count(run.epochs, 'epoch')}"
+        line = f"{about}: {run.rows} rows, {_count(run.epochs, 'epoch')}"
         if run.tokens is not None:
             line += f", about {run.tokens:,} tokens"
         if run.seconds is None:

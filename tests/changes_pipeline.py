@@ -11,7 +11,7 @@ PIPELINE = {
         "train": {
             "foreach": ["direct", "selected"],
             "do": {
-                "cmd": "mkdir -p build/checkpoints && cat build/student/a > build/checkpoints/${item}",
+                "cmd": "mkdir -p build/checkpoints && cp build/student/a build/checkpoints/${item}",
                 "deps": ["build/student"],
                 "params": ["train"],
                 "outs": ["build/checkpoints/${item}"],

@@ -26,7 +26,9 @@ class Repository(Copy):
         patch.delenv("DVC_ROOT", raising=False)
         patch.chdir(self.root)
         self.write("dvc.yaml", yaml.safe_dump(pipeline, sort_keys=False))
-        self.write(".gitignore", "/.cache/\n/build/*\n!/build/metrics.json\n!/build/manifest.json\n")
+        self.write(
+            ".gitignore", "/.cache/\n/build/*\n!/build/metrics.json\n!/build/manifest.json\n"
+        )
         self.git("init", "--quiet")
         self.dvc("init", "--quiet")
         self.commit("start")

@@ -76,7 +76,9 @@ def test_bars_say_what_they_count() -> None:
 
 
 def test_the_metrics_are_scores_alone() -> None:
-    files = [file for stage in STAGES.values() for entry in stage.get("metrics", []) for file in entry]
+    files = [
+        file for stage in STAGES.values() for entry in stage.get("metrics", []) for file in entry
+    ]
     assert files == ["build/metrics.json"]  # digests among them would drown `dvc metrics diff`
 
 

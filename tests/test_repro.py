@@ -1,4 +1,4 @@
-"""`python -m stages.repro` in a real DVC repository: stages are counted, DVC's exit code is kept."""
+"""`python -m stages.repro` in a DVC repository: stages are counted, DVC's exit code is kept."""
 
 from __future__ import annotations
 

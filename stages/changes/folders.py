@@ -25,10 +25,13 @@ class Files:
     since: str = ""
 
 
+NOT_KNOWN = Files()
+
+
 def changed_files(dep: Dependency, top: Path) -> Files:
     """The files of a folder that changed; none for a file, and where it cannot be known."""
     if not dep.exists or not dep.isdir():
-        return Files()
+        return NOT_KNOWN
     then = dep.get_obj() if dep.hash_info and dep.is_dir_checksum else None
     if isinstance(then, Tree):
         options = {"ignore": dep.dvcignore, "dry_run": True}
@@ -45,15 +48,15 @@ def _listed(tree: Tree) -> Mapping[str, str]:
 def _by_git(folder: str, top: Path) -> Files:
     """DVC keeps only the hash of a folder of sources; Git knows it as of the last ``dvc.lock``."""
     if _git(top, "status", "--porcelain", "--", "dvc.lock") != "":
-        return Files()
+        return NOT_KNOWN
     commit = _git(top, "log", "-1", "--format=%h", "--", "dvc.lock")
     if not commit:
-        return Files()
+        return NOT_KNOWN
     names = _git(top, "diff", "--name-only", "--relative", commit, "--", folder) or ""
     fresh = _git(top, "ls-files", "--others", "--exclude-standard", "--", folder) or ""
     found = sorted({*names.splitlines(), *fresh.splitlines()})
     inside = tuple(Path(name).relative_to(folder).as_posix() for name in found)
-    return Files(inside, commit) if inside else Files()
+    return Files(inside, commit) if inside else NOT_KNOWN
 
 
 def _git(top: Path, *arguments: str) -> str | None:

@@ -17,7 +17,7 @@ from dvc.stage import PipelineStage, Stage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc_data.hashfile.hash_info import HashInfo
 
-from stages.changes.folders import Files, changed_files
+from stages.changes.folders import NOT_KNOWN, Files, changed_files
 from stages.core.errors import user_error
 from stages.spec.load import load
 
@@ -43,7 +43,7 @@ class Cause:
     change: str
     then: Any = None
     now: Any = None
-    files: Files = Files()
+    files: Files = NOT_KNOWN
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from stages.core.errors import UserError, nearest, user_error
 Item = TypeVar("Item")
 SHORT = 2.0  # seconds that are over before a reader asks what is going on
 
+
 def root() -> Path:
     """The repository root: `$DVC_ROOT` in a stage, else the current folder.
 

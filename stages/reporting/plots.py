@@ -1,4 +1,4 @@
-"""Rows for the bars of ``dvc plots``, one a bar, under the names that ``dvc.yaml`` draws them by."""
+"""Rows for the bars of ``dvc plots``, one a bar, under the names that ``dvc.yaml`` gives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def accuracy_plot(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Ite
 
 
 def answers_plot(predictions: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[Bar]:
-    """By run, lines of ``predictions.jsonl``: how many answers are right, wrong, or none, and why."""
+    """By run, lines of ``predictions.jsonl``: how many answers are right, wrong, or none."""
     for run, rows in predictions.items():
         counts = Counter((row["task"], _outcome(row)) for row in rows)
         for (task, outcome), count in sorted(counts.items()):
@@ -25,7 +25,7 @@ def answers_plot(predictions: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iter
 
 
 def yield_plot(yields: Mapping[str, Mapping[str, Any]]) -> Iterator[Bar]:
-    """By suite, the first line of ``build/yield``: how many rationales were kept, or dropped why."""
+    """By suite, the first line of ``build/yield``: what became of how many rationales."""
     for header in yields.values():
         for task, strategies in header["counts"].items():
             for strategy, reasons in strategies.items():

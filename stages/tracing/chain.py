@@ -159,9 +159,7 @@ class Tracer:
             yield verdict_step(self.held, suite, task)
             yield request_step(self.held, suite, task)
 
-    def _written(
-        self, suite: str, task: str, strategies: list[str], split: str = ""
-    ) -> list[Row]:
+    def _written(self, suite: str, task: str, strategies: list[str], split: str = "") -> list[Row]:
         return [
             decision_step(self.held, suite, task),
             template_step(self.held, suite, task, strategies),

@@ -44,9 +44,7 @@ def request(held: Held, params: Params, prefix: str) -> Row:
 
 def _files(params: Params) -> Iterator[str]:
     for suite in params.suites:
-        yield from (
-            f"{name}/{suite}.jsonl" for name in ("rationales", "probe", "ranked")
-        )
+        yield from (f"{name}/{suite}.jsonl" for name in ("rationales", "probe", "ranked"))
         yield f"probe/{suite}.lessons.jsonl"
     for run in params.runs:
         yield f"evaluations/{run.id}/predictions.jsonl"

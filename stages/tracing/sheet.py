@@ -1,4 +1,4 @@
-"""All that there is of one row: what was asked, what the teacher wrote, what the student answers."""
+"""All that there is of one row: what was asked, and what teacher and student wrote."""
 
 from __future__ import annotations
 
@@ -51,17 +51,21 @@ def _taught(tracer: Tracer, suite: str, made: Sheet) -> None:
     for _, record in held.of(f"rationales/{suite}.jsonl", row["id"]):
         place = record["strategy"], record.get("sample", 0)
         became = known.pop(place, {})
-        made.rationales.append(_written(record, became.get("verdict", "not taken in by curate"))
-                               | {"answer": became.get("answer"), "near": became.get("near", "")})  # fmt: skip
+        made.rationales.append({
+            **_written(record, became.get("verdict", "not taken in by curate")),
+            "answer": became.get("answer"), "near": became.get("near", ""),
+        })  # fmt: skip
     for (strategy, sample), became in known.items():
         text = row.get("worked", {}).get(strategy, "")
-        made.rationales.append({"strategy": strategy, "sample": sample, "completion": text,
-                                "verdict": became["verdict"], "answer": became["answer"]})  # fmt: skip
+        made.rationales.append({
+            "strategy": strategy, "sample": sample, "completion": text,
+            "verdict": became["verdict"], "answer": became["answer"],
+        })  # fmt: skip
     asked = dict.fromkeys(each["strategy"] for each in made.rationales)
     for strategy in [name for name in row["prompts"] if name in asked] or row["prompts"]:
         made.prompts[f"teacher, {strategy}"] = row["prompts"][strategy]["messages"]
+    wanted = f"{row['id']}/"
     for run in tracer.runs_of(suite, row["task"]):
-        wanted = f"{row['id']}/"
         mix = held.rows(f"mix/{run.id}.jsonl", lambda each: each.get("id", "").startswith(wanted))
         for _, line in mix:
             made.targets.setdefault(run.id, []).append(line["completion"])

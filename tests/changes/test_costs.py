@@ -46,7 +46,11 @@ def test_training_and_answers_are_counted_on_the_last_build(built: Copy) -> None
     expected = Costs(
         None,
         [Training("direct", 2, 3, 2 * 3 * 6, None)],
-        [Answers("evaluate@direct", 5), Answers("probe@symbolic", 6), Answers("evaluate@plain", None)],
+        [
+            Answers("evaluate@direct", 5),
+            Answers("probe@symbolic", 6),
+            Answers("evaluate@plain", None),
+        ],
     )
     assert costs(built.root, params, named) == expected
     assert expected.training[0].seconds is None
@@ -62,7 +66,7 @@ def test_time_is_told_by_what_was_measured_here(built: Copy) -> None:
     assert (training.speed, training.seconds) == (4.0, 9.0)
     assert list(why._costs(Costs(Teaching(3, 1200, 0.5, 61.0), [training], []))) == [
         "teacher: 3 requests, about 1,200 tokens, 0.50 USD, about 1:01; `make plan` has the tasks",
-        "training direct: 2 rows × 3 epochs, about 36 tokens, about 0:09 at 4 tokens/s, as measured",
+        "training direct: 2 rows, 3 epochs, about 36 tokens, about 0:09 at 4 tokens/s, as measured",
     ]
 
 

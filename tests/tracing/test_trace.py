@@ -70,7 +70,9 @@ def test_a_metric_back_to_the_spec_and_the_commits(built: Repository, traced: An
     assert {part: line(built, place).split(":")[0].strip() for part, place in spec["parts"].items()
             } == {"data.source": "source", "row.question": "question", "row.gold": "gold",
                   "answer.extract": "extract"}  # fmt: skip
-    assert spec["sha256"] == spec["compiled_sha256"] == manifest["tasks"][f"symbolic/{TASK}"]["sha256"]
+    assert (
+        spec["sha256"] == spec["compiled_sha256"] == manifest["tasks"][f"symbolic/{TASK}"]["sha256"]
+    )
     assert spec["commit"]["subject"] == "start"
     assert links["commits"]["head"]["subject"] == "later"
     assert links["commits"]["dvc.lock"]["subject"] == "results"
@@ -128,8 +130,10 @@ def test_a_request_by_the_beginning_of_its_key(traced: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--metric", f"bset/{TASK}"), "params.yaml names no run 'bset'\n    hint: did you mean 'best'?"),
-        (("--metric", "best/coin"), f"the build has no task 'coin'\n    hint: did you mean '{TASK}'?"),
+        (("--metric", f"bset/{TASK}"), "params.yaml names no run 'bset'\n"
+         "    hint: did you mean 'best'?"),
+        (("--metric", "best/coin"), f"the build has no task 'coin'\n"
+         f"    hint: did you mean '{TASK}'?"),
         (("--row", "coin_flip"), "'coin_flip' is not the name of a row\n"
          "    hint: a row is task/split/number, such as coin_flip/test/0"),
         (("--row", f"{TASK}/train/99"), f"the build has no row '{TASK}/train/99'\n"
