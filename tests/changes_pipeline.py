@@ -3,7 +3,7 @@
 PIPELINE = {
     "stages": {
         "student": {
-            "cmd": "mkdir -p build/student && cp notes/* build/student",
+            "cmd": "mkdir -p build/student && cp notes/* build/student && echo c > build/student/c",
             "deps": ["notes"],
             "params": ["student"],
             "outs": ["build/student"],

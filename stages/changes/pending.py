@@ -126,7 +126,7 @@ def _causes(stage: Stage, told: Iterable[Any], command: str | None, top: Path) -
 def _params(dep: ParamsDependency) -> Iterator[Cause]:
     then, now = dep.hash_info.value or {}, dep.read_params()
     old, new = dict(_flat(then)), dict(_flat({name: now.get(name, ABSENT) for name in dep.params}))
-    for key in dict.fromkeys([*old, *new]):
+    for key in sorted({*old, *new}):
         before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if before != after:
             change = "new" if before == ABSENT else "deleted" if after == ABSENT else "modified"
