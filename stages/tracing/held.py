@@ -88,7 +88,8 @@ class Held:
             return None
         files = arguments[arguments.index("--") + 1 :]
         dirty = bool(self._git("status", "--porcelain", "--", *files))
-        return Commit(*told.split("\t", 2), dirty=dirty)
+        commit, day, subject = told.split("\t", 2)
+        return Commit(commit, day, subject, dirty)
 
     def _git(self, *arguments: str) -> str:
         command = ["git", *arguments]
