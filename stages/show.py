@@ -76,8 +76,8 @@ def _prompts(prompts: dict[str, Any]) -> Iterator[RenderableType]:
     for who, messages in prompts.items():
         text = "\n".join(f"{message['role']}: {message['content']}" for message in messages)
         shown.setdefault(text, []).append(who)
-    for text, who in shown.items():
-        yield Rule(Text(f"prompt as sent: {visible('; '.join(who))}"), align="left")
+    for text, names in shown.items():
+        yield Rule(Text(f"prompt as sent: {visible('; '.join(names))}"), align="left")
         yield _block(text)
 
 

@@ -36,6 +36,7 @@ def changed_files(dep: Dependency, top: Path) -> Files:
     if isinstance(then, Tree):
         options = {"ignore": dep.dvcignore, "dry_run": True}
         *_, now = build(dep.cache, dep.fs_path, dep.fs, dep.hash_name, **options)
+        assert isinstance(now, Tree)
         old, new = _listed(then), _listed(now)
         return Files(tuple(sorted(n for n in {*old, *new} if old.get(n) != new.get(n))))
     return _by_git(str(dep), top)

@@ -48,8 +48,8 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
         write_json(folder / "lessons.json", lessons(project, tasks))
         for split in ("probe", "train"):
             total = sum(len(rows[(suite, task.id)][split]) for task in tasks)
-            made = watch(asked(split, tasks), total, f"compile {suite} {split}")
-            write_rows(folder / f"{split}.jsonl", made)
+            told = watch(asked(split, tasks), total, f"compile {suite} {split}")
+            write_rows(folder / f"{split}.jsonl", told)
     for run in project.params.runs:
         tasks = list(filter(run.covers, project.tasks.values()))
         folder = out / "runs" / run.id
