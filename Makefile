@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check plan diff compare audit store pin recipe sweep repro test lint fuzz bench report schema-docs lock clean
+.PHONY: help setup demo check plan diff why trace show compare audit store pin recipe sweep repro test lint fuzz bench report schema-docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,16 @@ plan: setup ## Show what the teacher would be asked, and what is held already
 
 diff: setup ## Show what specs, prompts and requests changed: make diff REV=HEAD~1
 	@python -m stages.diff $(or $(REV),HEAD)
+
+why: setup ## Show which stages would run, what changed, and what it would cost; ALL=1 names all files
+	@python -m stages.why $(if $(ALL),--all)
+
+trace: setup ## From METRIC=run/task or ROW=task/test/0 back, ROW=task/train/0 forward, or KEY=…
+	@python -m stages.trace $(if $(METRIC),--metric "$(METRIC)") $(if $(ROW),--row "$(ROW)") \
+		$(if $(KEY),--key "$(KEY)") $(if $(FORMAT),--format "$(FORMAT)")
+
+show: setup ## Show all there is of a row: make show TASK=name ROW=train/0
+	@python -m stages.show "$(TASK)" "$(ROW)"
 
 compare: setup ## Show what results changed: make compare REV=HEAD~1 [REV2=HEAD]
 	@python -m stages.compare $(or $(REV),HEAD) $(REV2)

@@ -38,9 +38,9 @@ def run(*, check_only: bool, quiet: bool) -> None:
     """Raises `UserError` with every problem found."""
     top = root()
     if check_only:
-        told = f"check: {check(top)}, no problems"
+        told = f"check: {check(top, tell=not quiet)}, no problems"
     else:
-        project, rows = checked(top)
+        project, rows = checked(top, tell=True)
         manifest = write(project, rows, top / "build/compiled")
         prune(project, top / "build")
         write_json(top / "build/manifest.json", manifest)

@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from stages.core.console import argument, entry, root, say
-from stages.core.jsonl import absent, atomic, canonical, read_json, read_rows
+from stages.core.console import argument, entry, root, say, watch
+from stages.core.jsonl import absent, atomic, canonical, count_rows, read_json, read_rows
 from stages.curation.cases import joined
 from stages.curation.decide import Decide
 from stages.curation.lines import dropped_lines, kept_lines
@@ -55,7 +55,9 @@ def curate(top: Path, suite: str, settings: Settings) -> str:
     # the counts stand in front of the dropped ones, and are known behind them
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=report.parent) as rest:
         with atomic(top / f"build/curated/{suite}.jsonl") as kept:
-            for case, rationales in measured(cases, measure, source.stat().st_size):
+            total = count_rows(folder / "train.jsonl")
+            found = measured(cases, measure, source.stat().st_size)
+            for case, rationales in watch(found, total, f"curate {suite}"):
                 outcomes = decide(case, rationales)
                 tally.add(case.row, outcomes)
                 kept.writelines(kept_lines(case, outcomes))

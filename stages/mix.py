@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from stages.core.console import entry, root, say
-from stages.core.jsonl import read_json, read_rows, write_rows
+from stages.core.console import entry, root, say, watch
+from stages.core.jsonl import count_rows, read_json, read_rows, write_rows
 from stages.spec.methods import ANSWERS, KEPT, NOTHING, SELECTED, TEACHER_BEST
 from stages.spec.model import Run
 from stages.spec.read import load_params
@@ -64,10 +64,11 @@ def mixed(
             if row["task"] in chosen
         }
         if run.train_on == ANSWERS:
-            for row in rows.values():
+            for row in watch(rows.values(), len(rows), f"mix {run.id}"):
                 yield _row(run, row, ANSWERS, 0, targets, answer=row["answer"])
             continue
-        for item in read_rows(top / f"build/curated/{suite}.jsonl"):
+        curated = top / f"build/curated/{suite}.jsonl"
+        for item in watch(read_rows(curated), count_rows(curated), f"mix {run.id}"):
             if item["strategy"] == chosen.get(item["task"]):
                 yield _row(
                     run, rows[item["id"]], item["strategy"], item["sample"], targets,

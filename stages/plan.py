@@ -7,29 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from stages.compiler.build import asked_rows, scoring, suite_calls
-from stages.compiler.check import Rows, checked
+from stages.compiler.check import checked
 from stages.core.console import clock, entry, root, say
-from stages.core.jsonl import read_json
-from stages.engines.ask import base_urls, sampling, teacher_engine
-from stages.engines.batch.run import Batching
-from stages.engines.prices import Price, price_of
+from stages.engines.prices import Price
 from stages.engines.store import Store, default_path
-from stages.spec.project import Project
-from stages.teaching.chain import Asking
-from stages.teaching.lessons import asked as probe_rows
-from stages.teaching.plan import Line, estimate, survey, usual
-from stages.teaching.rationales import jobs, wanted
-
-FREE = Price(0.0, 0.0, "this machine")
+from stages.teaching.forecast import forecast
+from stages.teaching.plan import Line
 
 
 def main() -> None:
@@ -43,88 +31,14 @@ def main() -> None:
     if teacher["engine"] == "recorded":
         say("plan: the recorded teacher answers from the rows themselves; nothing is asked for")
         return
-    servers = 1
-    price: Price | None = FREE
-    if teacher["engine"] == "openai":
-        urls = base_urls(teacher)
-        servers, price = len(urls), price_of(teacher["model"], urls, runtime.get("price"))
-        batch = runtime.get("batch")
-        if price and batch is not None:
-            share = Batching(**batch).factor
-            price = Price(price.prompt * share, price.completion * share, price.source)
     with Store(default_path()) as store:
-        lines = plan(top, project, rows, store)
-        spent = store.spent()
-        for line, because in lines:
-            estimate(line, because["usual"], price, runtime, servers)
+        found = forecast(top, project, rows, store)
     if arguments.format == "json":
-        told = [{**asdict(line), "because": because["because"]} for line, because in lines]
-        say(json.dumps({"spent_usd": spent, "lines": told}, indent=2))
+        told = [{**asdict(line), "because": because} for line, because in found.lines]
+        say(json.dumps({"spent_usd": found.spent, "lines": told}, indent=2))
         return
-    _print(teacher["model"], [(line, because["because"]) for line, because in lines])
-    say(_total([line for line, _ in lines], price, spent, runtime.get("max_usd")))
-
-
-def plan(
-    top: Path, project: Project, rows: Rows, store: Store
-) -> list[tuple[Line, dict[str, Any]]]:
-    """A line for each task and strategy, with why it is wanted and what is usual for it."""
-    params = project.params
-    engine = teacher_engine(params.teacher, params.runtime, top / "build/teacher", None)
-    known = usual(store, engine.endpoint, engine.model)
-    made = []
-    for suite in params.suites:
-        tasks = {task.id: scoring(project, task) for task in project.suite(suite)}
-        selected, ranked = (_built(top / f"build/{k}/{suite}.json") for k in ("selected", "ranked"))
-        later = suite_calls(project, suite)
-        asking = Asking(engine, suite, later, sampling(params.teacher))
-        for name, task in tasks.items():
-            train = [r for r in asked_rows(project, rows, suite, "train") if r["task"] == name]
-            taught = _taught(task, selected.get(name), ranked.get(name))
-            for strategy, because in taught.items():
-                line = _line(asking, train, name, task, strategy, params.teach, store)
-                made.append((line, {"because": because, "usual": known}))
-            learned = params.learned(project.tasks[suite, name])
-            tried = task["candidates"] if task["ranks"] else ()
-            for strategy in dict.fromkeys([*learned, *tried]):
-                if strategy not in taught:  # otherwise these requests are among those above
-                    because = "the probe learns from it"
-                    most = params.probe["rows"] if strategy in learned else 0
-                    if strategy in tried and params.ranked_rows > most:
-                        because, most = "the teacher is tried on it", params.ranked_rows
-                    few = list(probe_rows(train, [name], most))
-                    line = _line(asking, few, name, task, strategy, {"samples": 1}, store)
-                    made.append((line, {"because": because, "usual": known}))
-    return made
-
-
-def _built(path: Path) -> dict[str, Any]:
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def _taught(task: dict[str, Any], selected: Any, ranked: Any) -> dict[str, str]:
-    """By strategy under which all rows are taught, why."""
-    taught = dict.fromkeys(task["fixed"], "a run trains on it")
-    for strategy in wanted(task, selected):
-        taught.setdefault(strategy, "selected" if selected else "may be selected")
-    if task["ranks"]:
-        for strategy in [ranked["strategy"]] if ranked else task["candidates"]:
-            because = "serves the teacher best" if ranked else "may serve the teacher best"
-            taught.setdefault(strategy, because)
-    return taught
-
-
-def _line(
-    asking: Asking, rows: list[Any], name: str, task: dict[str, Any], strategy: str,
-    teach: Mapping[str, Any], store: Store,
-) -> Line:  # fmt: skip
-    calls = len(asking.later["calls"].get(strategy, [None]))
-    early = teach.get("enough") or teach.get("give_up")
-    most = calls * (teach["samples"] if early else 1)
-    asked: Any = jobs(rows, {name: task}, {name: [strategy]}, teach, asking)
-    if most == 1:
-        asked = (r for row in rows for r in asking.first(row, strategy, teach["samples"]))
-    return survey(f"{asking.suite}/{name}/{strategy}", asked, most, store)
+    _print(teacher["model"], found.lines)
+    say(_total([line for line, _ in found.lines], found.price, found.spent, runtime.get("max_usd")))
 
 
 def _print(model: str, lines: list[tuple[Line, str]]) -> None:

@@ -1,8 +1,8 @@
 """Gather every run's scores: ``python -m stages.report [--show] [--published]``.
 
 Reads ``build/evaluations/``, ``build/selected/``, ``build/yield/``, ``build/training/``; writes
-``build/metrics.json`` and ``build/report.html``. With ``--show`` it prints the result table, with
-``--published`` also what papers report on the same tasks.
+``build/metrics.json``, ``build/report.html`` and ``build/plots/``. With ``--show`` it prints the
+result table, with ``--published`` also what papers report on the same tasks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.core.console import entry, root, say
 from stages.core.errors import user_error
 from stages.core.jsonl import atomic, read_json, read_rows, write_json
+from stages.reporting.plots import accuracy_plot, answers_plot, yield_plot
 from stages.reporting.published import show_published
 from stages.reporting.tables import cell, one_task_each, sampled, show
 from stages.scoring.differences import p_value
@@ -51,7 +52,8 @@ def main() -> None:
     write_json(top / "build/metrics.json", metrics)
     with atomic(top / "build/report.html") as file:
         file.write(render(top, params, metrics))
-    say("report: build/metrics.json, build/report.html")
+    draw(top, params, metrics)
+    say("report: build/metrics.json, build/report.html, build/plots")
 
 
 def gather(top: Path, params: Params) -> dict[str, Any]:
@@ -91,12 +93,11 @@ def render(top: Path, params: Params, metrics: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = cell
-    yields = {suite: next(read_rows(top / f"build/yield/{suite}.jsonl")) for suite in params.suites}
     return environment.get_template("report.html.j2").render(
         runs={run.id: run.train_on for run in params.runs},
         metrics=metrics,
         selected=selections(top, params),
-        yields=yields,
+        yields=yields(top, params),
         training={
             run.id: read_json(top / f"build/training/{run.id}/valid.json") for run in params.runs
         },
@@ -107,6 +108,25 @@ def render(top: Path, params: Params, metrics: dict[str, Any]) -> str:
         alone=one_task_each(metrics),
         sampled=list(sampled(metrics)),
     )
+
+
+def draw(top: Path, params: Params, metrics: dict[str, Any]) -> None:
+    """Write what ``dvc plots`` draws."""
+    predictions = {
+        run.id: read_rows(top / f"build/evaluations/{run.id}/predictions.jsonl")
+        for run in params.runs
+    }
+    for name, rows in (
+        ("accuracy", accuracy_plot(metrics)),
+        ("answers", answers_plot(predictions)),
+        ("yield", yield_plot(yields(top, params))),
+    ):
+        write_json(top / f"build/plots/{name}.json", list(rows))
+
+
+def yields(top: Path, params: Params) -> dict[str, Any]:
+    """What became of the rationales of each suite: the first line of its ``build/yield``."""
+    return {suite: next(read_rows(top / f"build/yield/{suite}.jsonl")) for suite in params.suites}
 
 
 def samples(top: Path, run: str) -> list[dict[str, Any]]:

@@ -1,22 +1,41 @@
 """``dvc repro`` with a count of the stages: ``python -m stages.repro [--pull]``.
 
 DVC says which stage it is at, not how many there are; every stage gives it one line, run or not.
+It runs in this process: a second start of it would cost a second, and stages that inherit the
+terminal can draw their progress there.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import re
-import subprocess
 import sys
 
-from stages.core.console import entry, root, say
+from stages.core.console import entry, root
 from stages.spec.read import load_params
 
 BY_SUITE = ("probe", "select", "teach", "curate")
 BY_RUN = ("train", "evaluate")
 SINGLE = ("student", "teacher", "compile", "mix", "report")
-SEEN = re.compile(r"(?:Running stage|Stage|Verifying data sources in stage:) '(?P<name>[^']+)'")
+STOPPED = 252  # what DVC returns after it was interrupted
+SEEN = re.compile(r"(?:Running stage|Stage) '(?P<name>[^']+)'(?::| didn't change, skipping)$")
+
+
+class Counted(logging.Filter):
+    """Puts ``[n/total]`` in front of the first line that DVC logs of each stage."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self.total, self._seen = total, set[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything pass; a line that has its count already no longer matches."""
+        found = SEEN.match(line := record.getMessage())
+        if found and found["name"] not in self._seen:
+            self._seen.add(found["name"])
+            record.msg, record.args = f"[{len(self._seen)}/{self.total}] {line}", ()
+        return True
 
 
 def main() -> None:
@@ -26,24 +45,18 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params(root())
     total = len(SINGLE) + len(BY_SUITE) * len(params.suites) + len(BY_RUN) * len(params.runs)
-    if arguments.pull and _output("dvc", "remote", "list"):
-        subprocess.run(["dvc", "pull", "--allow-missing"], check=False)
-    command = ["dvc", "repro"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as process:
-        seen: set[str] = set()
-        assert process.stdout is not None
-        for line in process.stdout:
-            found = SEEN.match(line)
-            if found and found["name"] not in seen:
-                seen.add(found["name"])
-                say(f"[{len(seen)}/{total}] {line.rstrip()}")
-            elif line.strip():
-                say(line.rstrip("\n"))
-    sys.exit(process.returncode)
+    from dvc.cli import main as dvc
+    from dvc.config import Config
 
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if arguments.pull and Config.from_cwd()["remote"]:
+        dvc(["pull", "--allow-missing"])
+    counted = Counted(total)
+    for handler in logging.getLogger("dvc").handlers:
+        handler.addFilter(counted)
+    code = dvc(["repro"])
+    if code == STOPPED:
+        raise KeyboardInterrupt
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
-from stages.core.console import Progress, argument, entry, root, say
-from stages.core.jsonl import absent, read_json, read_rows, write_json
+from stages.core.console import Progress, argument, entry, root, say, watch
+from stages.core.jsonl import absent, count_rows, read_json, read_rows, write_json
 from stages.engines.ask import examination
 from stages.engines.local import Generator, LocalEngine
 from stages.engines.local import plan as plan_batches
 from stages.scoring.judge import by_task, judge
 from stages.spec.methods import NOTHING
 from stages.spec.read import load_params
+from stages.training.speed import keep
 from stages.training.tokenise import tokenise
 
 
@@ -39,12 +41,14 @@ def main() -> None:
     from stages.training.sft import train
 
     generator, settings = Generator.load(student), {**params.train, **runs[run].train}
-    rows = read_rows(top / f"build/mix/{run}.jsonl")
+    mix = top / f"build/mix/{run}.jsonl"
+    rows = read_rows(mix)
     chosen = next(rows)["strategies"]
-    examples = tokenise(rows, generator.tokenizer, settings["max_length"])
+    told = watch(rows, count_rows(mix) - 1, f"tokenise {run}")
+    examples = tokenise(told, generator.tokenizer, settings["max_length"])
     tokens = sum(len(example.ids) for example in examples)
     say(f"train {run}: {len(examples)} rows of {tokens / len(examples):.0f} tokens")
-    progress = Progress(f"train {run}", "steps")
+    progress, start = Progress(f"train {run}", "steps"), time.monotonic()
     measured = train(
         generator,
         examples,
@@ -53,6 +57,7 @@ def main() -> None:
         out,
         progress,
     )
+    keep(top, params.student, round(tokens * settings["epochs"]), time.monotonic() - start)
     write_json(log / "loss.json", measured.steps)
     write_json(log / "valid.json", measured.evaluations)
     best = max(item["valid_accuracy"] for item in measured.evaluations)

@@ -88,9 +88,12 @@ def test_from_nothing(project: Copy) -> None:
     shown = json.loads(project.dvc("metrics", "show", "--json"))
     assert shown[""]["data"]["build/metrics.json"]["data"] == metrics
     plots = json.loads(project.dvc("plots", "show", "--json", "-o", "../plots"))
-    assert {f"{kind}/{name}" for name in RUNS for kind in ("loss", "valid")} == {
-        re.sub(r".*build/training/(\w+)/(\w+)\.json", r"\2/\1", plot) for plot in plots["data"]
-    }
+    curves = {f"{kind}/{name}" for name in RUNS for kind in ("loss", "valid")}
+    assert curves | {"accuracy", "answers", "yield"} == {
+        re.sub(r".*build/(?:training/(\w+)/(\w+)|plots/(\w+))\.json",
+               lambda found: found[3] or f"{found[2]}/{found[1]}", plot)
+        for plot in plots["data"]
+    }  # fmt: skip
     changed = project.git("status", "--porcelain", "--untracked-files=all").splitlines()
     assert changed == ["?? build/manifest.json", "?? build/metrics.json", "?? dvc.lock"]
 
@@ -98,13 +101,41 @@ def test_from_nothing(project: Copy) -> None:
 def test_again_runs_nothing(project: Copy) -> None:
     assert list(project.root.glob("stages/__pycache__/*.pyc"))
     assert project.repro().stages == []
+    why = project.run(sys.executable, "-m", "stages.why").stdout
+    assert why == "why: every stage is up to date; nothing would run\n"
+
+
+def test_each_result_has_its_chain(project: Copy) -> None:
+    for row in ("coin_flip/train/0", "coin_flip/test/0"):
+        told = project.run(sys.executable, "-m", "stages.trace", "--row", row, "--format", "json")
+        chain = json.loads(told.stdout)
+        assert {link["link"] for link in chain} >= {
+            "spec", "templates", "decision", "row", "requests", "verdicts", "training rows",
+            "checkpoint", "metric", "commits",
+        }  # fmt: skip
+        hashes = [link["md5"] for link in chain if "md5" in link]
+        assert hashes and all(hashes)
+    (link,) = [link for link in chain if link["link"] == "answers"]
+    key = link["answers"][0]["key"]
+    told = project.run(sys.executable, "-m", "stages.trace", "--key", key[:20], "--format", "json")
+    assert json.loads(told.stdout)[0]["row"] == "coin_flip/test/0"
+    shown = project.run(sys.executable, "-m", "stages.show", "coin_flip", "train/0").stdout
+    assert "prompt as sent: teacher, step_by_step" in shown
 
 
 def test_three_lines_put_an_endpoint_in_the_teachers_place(
     project: Copy, teacher: Teacher, uninterrupted: dict[str, bytes]
 ) -> None:
     project.name_endpoint(teacher.url)
+    why = project.run(sys.executable, "-m", "stages.why", "--format", "json").stdout
     done = project.repro()
+    told = json.loads(why)
+    causes = {stage["stage"]: [cause["name"] for cause in stage["causes"]]
+              for stage in told["stages"]}  # fmt: skip
+    assert {name for name, found in causes.items() if found} <= set(done.stages) <= causes.keys()
+    keys = ["teacher.base_url", "teacher.engine", "teacher.model"]
+    assert sorted(causes["teach@symbolic"]) == keys
+    assert told["costs"]["teaching"]["requests"] == len(teacher.asked)
     assert set(done.stages) == {
         "teacher", "compile", *each("probe"), *each("teach"), *each("curate"), "mix",
         "train@selected", "evaluate@selected", "report",

@@ -22,6 +22,7 @@ from stages.compiler.manifest import Digests, manifest
 from stages.compiler.prompts import Messages, Renderer, variables
 from stages.compiler.rows import Row
 from stages.compiler.templates import ANSWERS
+from stages.core.console import watch
 from stages.core.jsonl import write_json, write_rows
 from stages.scoring.verify import stated
 from stages.spec.methods import ERASED, FORMATS, KEPT, NOTHING
@@ -45,8 +46,10 @@ def write(project: Project, rows: Rows, out: Path) -> dict[str, Any]:
         write_json(folder / "tasks.json", {task.id: scoring(project, task) for task in tasks})
         write_json(folder / "calls.json", suite_calls(project, suite))
         write_json(folder / "lessons.json", lessons(project, tasks))
-        write_rows(folder / "probe.jsonl", asked("probe", tasks))
-        write_rows(folder / "train.jsonl", asked("train", tasks))
+        for split in ("probe", "train"):
+            total = sum(len(rows[(suite, task.id)][split]) for task in tasks)
+            told = watch(asked(split, tasks), total, f"compile {suite} {split}")
+            write_rows(folder / f"{split}.jsonl", told)
     for run in project.params.runs:
         tasks = list(filter(run.covers, project.tasks.values()))
         folder = out / "runs" / run.id

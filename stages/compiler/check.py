@@ -15,6 +15,7 @@ from stages.compiler.prompts import check_recorded, check_rendering, erasure_con
 from stages.compiler.rows import SPLITS, check_examples, task_rows
 from stages.compiler.rows import Rows as Split
 from stages.compiler.templates import check_templates
+from stages.core.console import watch
 from stages.core.errors import Problem, UserError
 from stages.core.jsonl import digest
 from stages.spec.cache import Cache
@@ -76,11 +77,16 @@ class Loaded:
         return problems, rows
 
 
-def checked(root: Path) -> tuple[Project, Rows]:
-    """Load the project and all rows; raises `UserError` with every problem found."""
+def checked(root: Path, *, tell: bool = False) -> tuple[Project, Rows]:
+    """Load the project and all rows; raises `UserError` with every problem found.
+
+    Args:
+        tell: Whether progress is told.
+    """
     loaded = Loaded.of(root)
     problems, rows = list(loaded.problems), Rows()
-    for key, task in loaded.specs.tasks.items():
+    tasks = loaded.specs.tasks
+    for key, task in watch(tasks.items(), len(tasks), "rows", "tasks", tell=tell):
         found, made = loaded.task(task)
         problems += found
         if made:
@@ -90,7 +96,7 @@ def checked(root: Path) -> tuple[Project, Rows]:
     return loaded.project, rows
 
 
-def check(root: Path) -> str:
+def check(root: Path, *, tell: bool = False) -> str:
     """The same checks without keeping rows; tasks found clean before are skipped.
 
     Returns what was checked, for one line.
@@ -111,7 +117,8 @@ def check(root: Path) -> str:
             todo[key] = name
         else:
             counts[key] = held
-    for key, found, count in _each(loaded, list(todo)):
+    each = _each(loaded, list(todo))
+    for key, found, count in watch(each, len(todo), "check", "tasks", tell=tell):
         problems += found
         counts[key] = count
         if not found:

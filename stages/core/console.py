@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+from stages.core.bar import Bar
 from stages.core.errors import UserError, nearest, user_error
+
+Item = TypeVar("Item")
+SHORT = 2.0  # seconds that are over before a reader asks what is going on
 
 
 def root() -> Path:
@@ -88,49 +92,65 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """One line that rewrites itself on a terminal, a plain line every few seconds elsewhere.
+    """A bar on a terminal, a plain line every few seconds elsewhere.
 
     Args:
         what: What is counted, in the user's words ("probe symbolic").
         unit: The unit of `done` and `total`.
         every: Seconds between plain lines.
+        short: Whether work that took less than two seconds is passed over in silence.
     """
 
-    def __init__(self, what: str, unit: str = "rows", every: float = 10.0) -> None:
-        self.what, self.unit, self.every = what, unit, every
+    def __init__(
+        self, what: str, unit: str = "rows", every: float = 10.0, short: bool = False
+    ) -> None:
+        self.what, self.unit, self.every, self.short = what, unit, every, short
         self._start = time.monotonic()
         self._shown = self._start
         self._first: int | None = None
-        self._live = sys.stdout.isatty()
+        self._bar = Bar(what, unit) if sys.stdout.isatty() else None
 
     def __call__(self, done: int, total: int, tokens: int = 0, note: str = "") -> None:
         """Report `done` of `total` with `tokens` made or read since the start."""
         now = time.monotonic()
         if self._first is None:
             self._first = done
-        wait = 0.1 if self._live else self.every
-        if now - self._shown < wait and done < total:
+        wait = 0.1 if self._bar else self.every
+        ended = done >= total
+        if now - self._shown < wait and not ended:
             return
         self._shown = now
         spent = max(now - self._start, 1e-9)
-        parts = [f"  {self.what}: {done} of {total} {self.unit}"]
-        if tokens:
-            parts.append(f"{tokens / spent:.0f} tokens/s")
+        parts = [f"{tokens / spent:.0f} tokens/s"] if tokens else []
+        if self._bar and not ended:
+            self._bar(done, total, ", ".join([*parts, note] if note else parts))
+            return
+        if self._bar:
+            self._bar.close()
+        if ended and self.short and spent < SHORT:
+            return
         if self._first < done < total:
             left = spent / (done - self._first) * (total - done)
             parts.append(f"{clock(left)} left")
-        elif done >= total:
+        elif ended:
             parts.append(f"took {clock(spent)}")
         if note:
             parts.append(note)
-        line = ", ".join(parts)
-        if self._live:
-            width = shutil.get_terminal_size().columns
-            print(
-                f"\r{line[: width - 1]:<{width - 1}}", end="\n" if done >= total else "", flush=True
-            )
-        else:
-            say(line)
+        say(", ".join([f"  {self.what}: {done} of {total} {self.unit}", *parts]))
+
+
+def watch(
+    items: Iterable[Item], total: int, what: str, unit: str = "rows", *, tell: bool = True
+) -> Iterator[Item]:
+    """The items, with a `Progress` of those that were taken where that takes a while."""
+    if not tell:
+        yield from items
+        return
+    progress = Progress(what, unit, short=True)
+    for done, item in enumerate(items):
+        progress(done, max(total, done + 1))
+        yield item
+    progress(total, total)
 
 
 def clock(seconds: float) -> str:

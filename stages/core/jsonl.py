@@ -78,6 +78,14 @@ def read_rows(path: Path) -> Iterator[Any]:
             yield json.loads(line)
 
 
+def count_rows(path: Path) -> int:
+    """How many lines a file of rows has; 0 when it is not there."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Indented for human eyes and for diffs; sorted, so the same value gives the same bytes."""
     with atomic(path) as file:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.console import Progress, argument, clock, entry, root
+from stages.core.console import Progress, argument, clock, entry, root, watch
 from stages.core.errors import Problem, UserError
 
 
@@ -101,6 +105,43 @@ def test_progress_through_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tokens/s" in lines[1]
     assert "left" in lines[1]
     assert lines[2].endswith("took 0:00, done")
+
+
+def test_progress_on_a_terminal_is_a_bar_that_goes_away() -> None:
+    code = (
+        "import time\n"
+        "from stages.core.console import Progress, say\n"
+        "first, second = Progress('probe [red]x'), Progress('valid', 'steps')\n"
+        "for done in range(3):\n"
+        "    time.sleep(0.12); first(done, 3, tokens=done); second(done, 3, note='n')\n"
+        "say('between')\n"
+        "second(3, 3); first(3, 3)\n"
+    )
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=follower, env=environment, cwd=Path(__file__).parents[2],
+    ) as process:  # fmt: skip
+        os.close(follower)
+        seen = b""
+        with contextlib.suppress(OSError):  # Linux ends a closed terminal so
+            while part := os.read(leader, 4096):
+                seen += part
+        assert process.wait(60) == 0
+    os.close(leader)
+    text = seen.decode()
+    assert "probe [red]x" in text and "━" in text and "2/3" in text
+    assert text.index("between") < text.index("valid: 3 of 3 steps, took")
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is back
+    assert re.search(r"probe \[red\]x: 3 of 3 rows, took 0:0\d\r\n$", text)
+
+
+def test_what_is_watched_is_passed_on_and_short_work_says_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert list(watch(iter("abc"), 2, "letters")) == ["a", "b", "c"]
+    assert capsys.readouterr().out == ""
 
 
 def test_clock() -> None:
