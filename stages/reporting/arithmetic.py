@@ -87,7 +87,11 @@ def _read(tokens: Sequence[Token], at: int) -> tuple[list[Token], list[Token]] |
         prior = before[found.start() - 1]
         odd = prior.letter == "." and prior.text not in ".,;:!?\n<>*\"'" or prior.letter in "NOM%()"
         word = prior.letter == "W" and (len(prior.text) == 1 or _SCALES.fullmatch(prior.text))
-        if odd or word or (prior.letter == "." and prior.end == left[0].start and prior.text in ".:"):
+        if (
+            odd
+            or word
+            or (prior.letter == "." and prior.end == left[0].start and prior.text in ".:")
+        ):
             return None
     right = _result(tokens, at + 1)
     if not right or not _alike(left) or _depths(left):
