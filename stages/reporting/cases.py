@@ -171,7 +171,7 @@ def _own(
     )  # fmt: skip
 
 
-def tested(top: Path, run: str) -> Iterator[Case]:
+def examined(top: Path, run: str) -> Iterator[Case]:
     """A run's answers to the test rows.
 
     Raises:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from stages.core.jsonl import read_json, read_rows
 from stages.reporting import charts
-from stages.reporting.cases import Case, learners, taught, tested
+from stages.reporting.cases import Case, learners, taught, examined
 from stages.reporting.draw import svg
 from stages.reporting.mistakes import KINDS
 from stages.reporting.pack import Pack, drawn, packed, share
@@ -84,7 +84,7 @@ def _cases(top: Path, params: Params, runs: list[str]) -> Iterator[Case]:
     for suite in params.suites:
         yield from taught(top, suite, learned)
     for run in runs:
-        yield from tested(top, run)
+        yield from examined(top, run)
 
 
 def _lines(file: Path) -> int:
@@ -136,9 +136,10 @@ def scaling(top: Path) -> Iterator[dict[str, Any]]:
 
 
 def _tasks(metrics: Metrics) -> list[str]:
-    named = dict.fromkeys(task for scores in metrics.values() for task in scores)
-    macro = [MACRO] if named.pop(MACRO, 0) is None and len(named) > 1 else []
-    return [*named, *macro]
+    """In the order of the runs; their mean behind them where there are several."""
+    named = [task for scores in metrics.values() for task in scores if task != MACRO]
+    tasks = list(dict.fromkeys(named))
+    return [*tasks, MACRO] if len(tasks) > 1 else tasks
 
 
 def _dot(name: str, score: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stages.core.errors import UserError
 from stages.core.jsonl import read_rows, write_rows
 from stages.curation.settings import WRONG as DROPPED_AS_WRONG
 from stages.reporting import cases
-from stages.reporting.cases import Case, learners, taught, tested
+from stages.reporting.cases import Case, learners, taught, examined
 from stages.reporting.pack import Pack, drawn, packed, share
 from tests.reports import HOSTILE, RUN, STRATEGY, SUITE, TASK, build
 
@@ -22,7 +22,7 @@ def read(text: str) -> Any:
 
 
 def all_cases(top: Path) -> list[Case]:
-    return [*taught(top, SUITE, learners(top, [RUN])), *tested(top, RUN)]
+    return [*taught(top, SUITE, learners(top, [RUN])), *examined(top, RUN)]
 
 
 def test_every_text_comes_back_as_it_was_written(tmp_path: Path) -> None:
