@@ -127,7 +127,7 @@ def test_sweeps_that_have_run_are_drawn_on_a_page_of_their_own(project: Copy) ->
     metrics = report.gather(project.root, params)
     page = report.render(project.root, params, metrics, {}, sweeps=True)
     assert "<h3>Rows &lt;b&gt;</h3>" in page
-    assert page.count('aria-label="tuned, 8: 50.0 % (40 to 60)"') == 3  # line, interval and dot
+    assert page.count('aria-label="tuned, 8: 50.0 % (40 to 60)"') == 2  # interval and dot
     assert "<p>No run selects a strategy by task, so that none was probed.</p>" in page
     bare = report.render(project.root, params, metrics, {})
     assert "tuned, 8" not in bare

@@ -86,7 +86,7 @@ def dots(rows: Sequence[Mapping[str, Any]], chance: float | None = None) -> Spec
         "data": {"values": list(rows)}, "width": 190, "height": {"step": 22},
         "encoding": {
             "y": {"field": "name", "type": "nominal", "sort": [row["name"] for row in rows],
-                  "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 120}},
+                  "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 150}},
             "description": {"field": "about"},
         },
         "layer": layers,
@@ -135,7 +135,7 @@ def yields(rows: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> Spec | 
     if not rows:
         return None
     return {
-        "data": {"values": list(rows)}, "width": 210, "height": {"step": 24},
+        "data": {"values": list(rows)}, "width": 320, "height": {"step": 24},
         "mark": {"type": "bar", "height": 14},
         "encoding": {
             "y": _names(rows),
@@ -165,7 +165,7 @@ def lengths(rows: Sequence[Mapping[str, Any]]) -> Spec | None:
     colour = {"field": "fate", "type": "nominal", "legend": None,
               "scale": {"domain": ["kept", "dropped"], "range": palette(2)}}  # fmt: skip
     return {
-        "data": {"values": list(rows)}, "width": 210, "height": {"step": 14},
+        "data": {"values": list(rows)}, "width": 320, "height": {"step": 14},
         "encoding": {
             "y": _names(rows), "yOffset": {"field": "fate", "sort": ["kept", "dropped"]},
             "color": colour, "description": {"field": "about"},
@@ -244,7 +244,7 @@ def _share(field: str) -> Spec:
 
 def _names(rows: Iterable[Mapping[str, Any]]) -> Spec:
     return {"field": "name", "type": "nominal", "sort": list(dict.fromkeys(r["name"] for r in rows)),
-            "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 130}}  # fmt: skip
+            "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 230}}  # fmt: skip
 
 
 def _thinned(points: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:

@@ -13,6 +13,8 @@ _CONFIG = {
     "font": "Liberation Sans",  # comes with the library, so that widths do not hang on the machine
     "background": None,
     "view": {"stroke": None},
+    # room for a reader's font that is wider
+    "padding": {"left": 28, "right": 10, "top": 4, "bottom": 4},
     "axis": {
         "labelColor": "var(--ink)", "titleColor": "var(--mute)", "gridColor": "var(--line)",
         "tickColor": "var(--line)", "domainColor": "var(--mute)", "labelFontSize": 12,

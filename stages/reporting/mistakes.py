@@ -82,7 +82,8 @@ def loops(text: str) -> bool:
         while k and turned[i] != turned[k]:
             k = pi[k - 1]
         pi[i] = k + (turned[i] == turned[k])
-        if i + 1 >= SHORTEST and (i + 1) >= TIMES * (i + 1 - pi[i]):
+        # the blank behind the last time is stripped
+        if i + 1 >= SHORTEST and i + 2 >= TIMES * (i + 1 - pi[i]):
             return True
     return False
 
