@@ -22,7 +22,8 @@ HOSTILE = {
     "long": "word " * 200_000 + "The answer is 1.",
     "one_line": "x" * 1_000_000 + " The answer is 1.",
 }
-WORDS = "the shelf holds some jars and a few of them were sold before noon so we count them".split()
+TALE = "the shelf holds some jars and a few of them were sold before noon so we count them"
+WORDS = TALE.split()
 RULES = {"type": "number", "extract": [{"after": "The answer is"}, {"last": "number"}]}
 
 

@@ -85,7 +85,9 @@ def _read(tokens: Sequence[Token], at: int) -> tuple[list[Token], list[Token]] |
     left = list(before[found.start() :])
     if found.start():
         prior = before[found.start() - 1]
-        odd = prior.letter == "." and prior.text not in ".,;:!?\n<>*\"'" or prior.letter in "NOM%()"
+        odd = (
+            prior.letter == "." and prior.text not in ".,;:!?\n<>*\"'"
+        ) or prior.letter in "NOM%()"
         word = prior.letter == "W" and (len(prior.text) == 1 or _SCALES.fullmatch(prior.text))
         if (
             odd
@@ -139,7 +141,7 @@ def _alike(left: Sequence[Token]) -> bool:
             units.append("")
         adds |= token.text == "+" or (token.letter == "M" and after is not None and bool(units))
     told = set(units) - {""}
-    return not adds or len(told) <= 1 and ("" not in units[:-1] or not any(units[:-1]))
+    return not adds or (len(told) <= 1 and ("" not in units[:-1] or not any(units[:-1])))
 
 
 def _depths(left: Sequence[Token]) -> bool:

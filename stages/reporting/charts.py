@@ -243,7 +243,8 @@ def _share(field: str) -> Spec:
 
 
 def _names(rows: Iterable[Mapping[str, Any]]) -> Spec:
-    return {"field": "name", "type": "nominal", "sort": list(dict.fromkeys(r["name"] for r in rows)),
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    return {"field": "name", "type": "nominal", "sort": names,
             "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 230}}  # fmt: skip
 
 

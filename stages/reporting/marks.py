@@ -48,10 +48,8 @@ def located(
         return _trimmed(text, 0, len(text))
     if name == "first":
         return next(_values(text, 0, min(len(text), 10 * NEAR), found.answer, value), None)
-    last = None
-    for last in _values(text, max(0, len(text) - 10 * NEAR), len(text), found.answer, value):
-        pass
-    return last
+    start = max(0, len(text) - 10 * NEAR)
+    return max(_values(text, start, len(text), found.answer, value), default=None)
 
 
 def _values(text: str, start: int, end: int, answer: str, kind: str) -> Iterator[Span]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -129,11 +128,17 @@ def _frames(contents: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     made = []
     for column in zip(*contents, strict=True):
         low, high = min(column), max(column)
-        before = os.path.commonprefix([low, high])
+        before = _common(low, high)
         ends = [text[len(before) :][::-1] for text in column]
-        after = os.path.commonprefix([min(ends), max(ends)])[::-1]
+        after = _common(min(ends), max(ends))[::-1]
         made.append((before, after))
     return made
+
+
+def _common(one: str, other: str) -> str:
+    """What both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return one[: next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))]
 
 
 def _units(text: str, span: Span | None) -> Sequence[int] | int:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from stages.core.jsonl import read_json, read_rows
 from stages.reporting import charts
-from stages.reporting.cases import Case, learners, taught, examined
+from stages.reporting.cases import Case, examined, learners, taught
 from stages.reporting.draw import svg
 from stages.reporting.mistakes import KINDS
 from stages.reporting.pack import Pack, drawn, packed, share
@@ -95,7 +95,7 @@ def _lines(file: Path) -> int:
 def accuracies(
     metrics: Metrics, selected: Selected, alone: Mapping[str, str]
 ) -> Iterator[tuple[str, charts.Spec]]:
-    """A chart for each task, with a line for each run; one chart where each run has its own task."""
+    """A chart for each task, a line for each run; one chart where each run has its own task."""
     if alone:
         yield "all tasks", charts.dots([_dot(t, metrics[run][t]) for run, t in alone.items()])
         return

@@ -15,7 +15,9 @@ NUMBER = [{"after": "The answer is"}]
 LOOP = "The coin is flipped again and so it is tails. " * 4
 
 
-def of(text: str, gold: str = "7", rules: Any = RULES, answer_type: str = "number", **more: Any) -> str:  # noqa: E501
+def of(
+    text: str, gold: str = "7", rules: Any = RULES, answer_type: str = "number", **more: Any
+) -> str:
     options = more.pop("options", ())
     found = extract(text, rules, answer_type, options)
     return kind(text, found, gold, answer_type, options, **more)

@@ -12,7 +12,7 @@ from stages.core.errors import UserError
 from stages.core.jsonl import read_rows, write_rows
 from stages.curation.settings import WRONG as DROPPED_AS_WRONG
 from stages.reporting import cases
-from stages.reporting.cases import Case, learners, taught, examined
+from stages.reporting.cases import Case, examined, learners, taught
 from stages.reporting.pack import Pack, drawn, packed, share
 from tests.reports import HOSTILE, RUN, STRATEGY, SUITE, TASK, build
 
