@@ -98,8 +98,10 @@ def training(loss: Sequence[Mapping[str, Any]], valid: Sequence[Mapping[str, Any
     if not loss and not valid:
         return None
     last = max(point["step"] for point in (*loss, *valid))
-    step = {"field": "step", "type": "quantitative", "scale": {"domain": [0, last], "nice": False},
-            "axis": {"title": "step", "tickCount": 5, "grid": False}}  # fmt: skip
+    step: Spec = {
+        "field": "step", "type": "quantitative", "scale": {"domain": [0, last], "nice": False},
+        "axis": {"title": "step", "tickCount": 5, "grid": False},
+    }  # fmt: skip
     panels: list[Spec] = []
     if loss:
         panels.append(
@@ -245,7 +247,8 @@ def _share(field: str) -> Spec:
 def _names(rows: Iterable[Mapping[str, Any]]) -> Spec:
     names = list(dict.fromkeys(row["name"] for row in rows))
     return {"field": "name", "type": "nominal", "sort": names,
-            "axis": {"title": None, "ticks": False, "domain": False, "labelLimit": 230}}  # fmt: skip
+            "axis": {"title": None, "ticks": False, "domain": False,
+                     "labelLimit": 230}}  # fmt: skip
 
 
 def _thinned(points: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
