@@ -65,7 +65,9 @@ class Pack:
 
     def add(self, case: Case) -> None:
         """One row more."""
-        put = {name: table[getattr(case, name)] for name, table in self.names.items()}
+        put: dict[str, Any] = {
+            name: table[getattr(case, name)] for name, table in self.names.items()
+        }
         put |= {
             "row": case.row, "sample": case.sample, "question": self.questions[case.question],
             "options": self.options[tuple(case.options)], "gold": case.gold, "text": case.text,
