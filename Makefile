@@ -89,8 +89,8 @@ fuzz: setup ## Feed the compiler hostile input for SECONDS (600)
 bench: setup ## Run one benchmark: make bench NAME
 	@python -m benchmarks.$(or $(filter-out bench,$(MAKECMDGOALS)),help)
 
-report: setup ## Print the last results; PUBLISHED=1 adds what papers report
-	@python -m stages.report --show $(if $(PUBLISHED),--published)
+report: setup ## Print the last results; PUBLISHED=1 adds papers', SWEEPS=1 writes the page with curves
+	@python -m stages.report $(if $(SWEEPS),--sweeps,--show $(if $(PUBLISHED),--published))
 
 schema-docs: setup ## Write docs/specs.md from the JSON Schemas
 	@python -m stages.schema_docs

@@ -1,8 +1,10 @@
-"""Gather every run's scores: ``python -m stages.report [--show] [--published]``.
+"""Gather every run's scores: ``python -m stages.report [--show] [--published] [--sweeps]``.
 
-Reads ``build/evaluations/``, ``build/selected/``, ``build/yield/``, ``build/training/``; writes
-``build/metrics.json``, ``build/report.html`` and ``build/plots/``. With ``--show`` it prints the
-result table, with ``--published`` also what papers report on the same tasks.
+Reads ``build/evaluations/``, ``build/selected/``, ``build/yield/``, ``build/training/``, and for
+the rationale browser ``build/compiled/``, ``build/rationales/``, ``build/curated/``,
+``build/mix/``; writes ``build/metrics.json``, ``build/report.html`` and ``build/plots/``. With ``--show`` it prints
+the result table, with ``--published`` also what papers report on the same tasks. With ``--sweeps``
+it writes ``build/sweeps/report.html``, the page with the curves of all sweeps that have run.
 """
 
 from __future__ import annotations
@@ -11,21 +13,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from stages.core.console import entry, root, say
 from stages.core.errors import user_error
 from stages.core.jsonl import atomic, read_json, read_rows, write_json
+from stages.reporting.page import render
 from stages.reporting.plots import accuracy_plot, answers_plot, yield_plot
 from stages.reporting.published import show_published
-from stages.reporting.tables import cell, one_task_each, sampled, show
+from stages.reporting.tables import show
 from stages.scoring.differences import p_value
 from stages.scoring.items import Items, outcomes
-from stages.spec.decoding import Decoding
 from stages.spec.model import Params
 from stages.spec.read import load_params
-
-SHOWN_ROWS = 5
 
 
 def main() -> None:
@@ -34,6 +32,9 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print the table; write nothing")
     parser.add_argument(
         "--published", action="store_true", help="as --show, with published figures beneath"
+    )
+    parser.add_argument(
+        "--sweeps", action="store_true", help="write the page with the curves of sweeps as well"
     )
     arguments = parser.parse_args()
     top = root()
@@ -49,11 +50,17 @@ def main() -> None:
             show_published(top, metrics, params)
         return
     metrics = gather(top, params)
+    # what no stage makes is in no stage's output
+    out = "build/sweeps/report.html" if arguments.sweeps else "build/report.html"
+    page = render(top, params, metrics, selections(top, params), sweeps=arguments.sweeps)
+    with atomic(top / out) as file:
+        file.write(page)
+    if arguments.sweeps:
+        say(f"report: {out}")
+        return
     write_json(top / "build/metrics.json", metrics)
-    with atomic(top / "build/report.html") as file:
-        file.write(render(top, params, metrics))
     draw(top, params, metrics)
-    say("report: build/metrics.json, build/report.html, build/plots")
+    say(f"report: build/metrics.json, {out}, build/plots")
 
 
 def gather(top: Path, params: Params) -> dict[str, Any]:
@@ -83,33 +90,6 @@ def selections(top: Path, params: Params) -> dict[str, Any]:
     }
 
 
-def render(top: Path, params: Params, metrics: dict[str, Any]) -> str:
-    """One static page; everything that a model or a spec wrote is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(top / "templates/report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell
-    return environment.get_template("report.html.j2").render(
-        runs={run.id: run.train_on for run in params.runs},
-        metrics=metrics,
-        selected=selections(top, params),
-        yields=yields(top, params),
-        training={
-            run.id: read_json(top / f"build/training/{run.id}/valid.json") for run in params.runs
-        },
-        samples={run.id: samples(top, run.id) for run in params.runs},
-        teacher=params.teacher,
-        student=params.student,
-        decoding=Decoding.of(params.evaluate),
-        alone=one_task_each(metrics),
-        sampled=list(sampled(metrics)),
-    )
-
-
 def draw(top: Path, params: Params, metrics: dict[str, Any]) -> None:
     """Write what ``dvc plots`` draws."""
     predictions = {
@@ -127,16 +107,6 @@ def draw(top: Path, params: Params, metrics: dict[str, Any]) -> None:
 def yields(top: Path, params: Params) -> dict[str, Any]:
     """What became of the rationales of each suite: the first line of its ``build/yield``."""
     return {suite: next(read_rows(top / f"build/yield/{suite}.jsonl")) for suite in params.suites}
-
-
-def samples(top: Path, run: str) -> list[dict[str, Any]]:
-    """The first wrong and the first right answers of each task."""
-    kept: dict[tuple[str, bool], list[dict[str, Any]]] = {}
-    for row in read_rows(top / f"build/evaluations/{run}/predictions.jsonl"):
-        group = kept.setdefault((row["task"], row["correct"]), [])
-        if len(group) < SHOWN_ROWS and not row.get("sample"):
-            group.append(row)
-    return [row for _, group in sorted(kept.items()) for row in group]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from stages.scoring.paired import Pairs, mcnemar
 from stages.spec.model import Params
 from stages.spec.read import load_params
 from tests.pipeline import edited
-from tests.projects import REPOSITORY, Copy
+from tests.projects import Copy
 
 
 def measure(project: Copy, rights: dict[str, list[str]], **section: Any) -> Params:
@@ -25,6 +25,7 @@ def measure(project: Copy, rights: dict[str, list[str]], **section: Any) -> Para
         rows = [
             {"id": f"sums/test/{i}", "task": "sums", "question": f"<{i}>", "gold": "1",
              "correct": right == "r", "completion": f"{run} & {sample}", "answer": None,
+             "error": "", "finish_reason": "stop", "completion_tokens": 3,
              **({"sample": sample} if len(samples) > 1 else {})}
             for i, samples in enumerate(texts) for sample, right in enumerate(samples)
         ]  # fmt: skip
@@ -34,7 +35,22 @@ def measure(project: Copy, rights: dict[str, list[str]], **section: Any) -> Para
                    "maj_ties": 1} if "samples" in section else {}  # fmt: skip
         score = {"accuracy": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": len(texts)}
         write_json(folder / "scores.json", {"sums": {**score, **several}, "macro": score})
-        write_json(project.root / f"build/training/{run}/valid.json", [])
+        for name in ("valid", "loss"):
+            write_json(project.root / f"build/training/{run}/{name}.json", [])
+        write_rows(project.root / f"build/mix/{run}.jsonl", [
+            {"run": run, "train_on": "nothing", "strategies": {"sums": ""}}
+        ])  # fmt: skip
+        compiled = project.root / f"build/compiled/runs/{run}"
+        answer = {"type": "number", "extract": [{"after": "answer is"}]}
+        write_json(compiled / "tasks.json", {"sums": {"answer": answer}})
+        write_rows(compiled / "test.jsonl", [
+            {"id": f"sums/test/{i}", "task": "sums", "question": f"<{i}>", "gold": "1",
+             "options": [], "messages": [{"role": "user", "content": f"<{i}>"}]}
+            for i in range(len(texts))
+        ])  # fmt: skip
+    write_json(project.root / "build/compiled/suites/symbolic/tasks.json", {})
+    for name in ("compiled/suites/symbolic/train", "rationales/symbolic", "curated/symbolic"):
+        write_rows(project.root / f"build/{name}.jsonl", [])
     write_rows(project.root / "build/yield/symbolic.jsonl", [{"counts": {}, "rows": {}}])
     selected = {"sums": {"strategy": "direct", "reason": "r", "at_floor": False, "evidence": []}}
     write_json(project.root / "build/selected/symbolic.json", selected)
@@ -75,16 +91,43 @@ SEVERAL = (
 def test_the_page_says_how_runs_were_measured(
     project: Copy, rights: Any, section: dict[str, Any], told: str
 ) -> None:
-    for file in (REPOSITORY / "templates/report").iterdir():
-        project.write(f"templates/report/{file.name}", file.read_text(encoding="utf-8"))
     params = measure(project, {"base": list(rights), "tuned": list(rights)}, **section)
-    page = report.render(project.root, params, report.gather(project.root, params))
+    chosen = report.selections(project.root, params)
+    page = report.render(project.root, params, report.gather(project.root, params), chosen)
     assert f"<p>{told}" in page
     several = "samples" in section
     assert ("p is McNemar&#39;s" in page or "p is McNemar's" in page) != several
     row = "<tr><th>base</th><th>sums</th><td>50.0 %</td><td>75.0 %</td><td>50.0 %</td>"
     assert (row in page) == several
-    # of each item one sample is shown, and nothing of it is markup
-    assert page.count("base &amp; 0") == len(rights)
-    assert "base &amp; 1" not in page
-    assert "&lt;0&gt;" in page
+    # what has no data is told
+    for told in (
+        "<p>No strategy was probed: sums takes direct.</p>", "<p>Not trained.</p>",
+        "<p>No rationale was asked for.</p>", "writes this page with their curves to",
+    ):  # fmt: skip
+        assert told in page
+    # the example of a mistake is no markup
+    assert "base &amp; " in page
+    assert "&lt;0&gt;" in page or "&lt;1&gt;" in page
+    assert f"{2 * sum(map(len, rights))} texts. Keys:" in page
+
+
+def test_sweeps_that_have_run_are_drawn_on_a_page_of_their_own(project: Copy) -> None:
+    params = measure(project, {"base": list("rw"), "tuned": list("rw")})
+    mean = {"value": 0.5, "low": 0.4, "high": 0.6, "sd": None, "n": 9, "seeds": 1}
+    points = [{"name": "1", "x": 1.0}, {"name": "8", "x": 8.0}]
+    rows = [{"run": "tuned", "task": "sums", "point": "1", "seed": 1, "accuracy": 0.5}]
+    lines = [
+        {"run": "tuned", "task": "sums", "point": point["name"], "accuracy": mean, "gain": None}
+        for point in points
+    ]
+    write_json(
+        project.root / "build/sweeps/tiny.json",
+        {"title": "Rows <b>", "axis": "rows", "rows": rows, "summary": lines, "points": points},
+    )
+    metrics = report.gather(project.root, params)
+    page = report.render(project.root, params, metrics, {}, sweeps=True)
+    assert "<h3>Rows &lt;b&gt;</h3>" in page
+    assert page.count('aria-label="tuned, 8: 50.0 % (40 to 60)"') == 2  # interval and dot
+    assert "<p>No run selects a strategy by task, so that none was probed.</p>" in page
+    bare = report.render(project.root, params, metrics, {})
+    assert "tuned, 8" not in bare

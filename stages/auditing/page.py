@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 
 from stages.auditing.differ import WORDS, cause
 from stages.auditing.readings import Reading
 from stages.auditing.tally import Counts, Tally
+from stages.reporting.visible import visible
 
 LONGEST = 6000
 """Characters of a text that are shown."""
@@ -122,26 +122,6 @@ def inline(text: str) -> str:
     ticks, blank = _ticks(shown, 1), " " if "`" in shown else ""
     # a pipe ends a cell even inside code, and a tick at an end would join the marks
     return f"{ticks}{blank}{shown}{blank}{ticks}".replace("|", "\\|")
-
-
-def visible(text: str) -> str:
-    """Line feeds and tabs kept; all else that cannot be seen, or turns text round, as its code."""
-    return "".join(
-        char if char in "\n\t" or _plain(char) else f"\\u{{{ord(char):x}}}" for char in text
-    )
-
-
-def _plain(char: str) -> bool:
-    # controls, formats such as bidi marks, surrogates, private ones, unassigned; line separators
-    return char == " " or unicodedata.category(char) not in (
-        "Cc",
-        "Cf",
-        "Cs",
-        "Co",
-        "Cn",
-        "Zl",
-        "Zp",
-    )
 
 
 def _ticks(text: str, least: int) -> str:

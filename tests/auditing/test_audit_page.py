@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from stages.auditing.page import IN_CELL, LONGEST, fenced, inline, visible
+from stages.auditing.page import IN_CELL, LONGEST, fenced, inline
+from stages.reporting.visible import visible
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 hostile = st.text(
