@@ -134,7 +134,7 @@ def _card(
             "## Licences\n\nAs the task specs state them (`data.license`).",
             pairs(licences),
             "## Curation",
-            pairs({name: value for name, value in facts.params.curate.items()}),
+            pairs(facts.params.curate),
             "## Seeds",
             pairs(facts.seeds),
             "## Digests (SHA-256)",

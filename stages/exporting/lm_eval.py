@@ -95,7 +95,8 @@ def _row(row: Mapping[str, Any], chosen: Mapping[str, str], run: str) -> dict[st
     if [turn["role"] for turn in rest] != ["user"]:
         raise user_error(
             f"build/compiled/runs/{run}/test.jsonl", "E552",
-            f"the row {row['id']} is asked in more turns than one of the user", "choose another run",
+            f"the row {row['id']} is asked in more turns than one of the user",
+            "choose another run",
         )  # fmt: skip
     return {
         "id": row["id"], "task": row["task"], "system": system, "user": rest[0]["content"],
@@ -105,13 +106,13 @@ def _row(row: Mapping[str, Any], chosen: Mapping[str, str], run: str) -> dict[st
 
 def _card(facts: Facts, run: str, folder: Path, rows: Mapping[str, int], chat: bool) -> None:
     flag = " --apply_chat_template" if chat else ""
-    command = f"lm_eval --model hf --model_args pretrained=STUDENT --include_path . --tasks tutelage_{run}{flag}"
+    command = "lm_eval --model hf --model_args pretrained=STUDENT --include_path . --tasks"
     write_card(
         folder,
         {"tags": ["lm-evaluation-harness"]},
         [
             f"# Test rows of run {plain(run)}",
-            f"    {command}",
+            f"    {command} tutelage_{run}{flag}",
             "`utils.py` finds and verifies answers with the `stages.scoring` of Tutelage, so that "
             "Tutelage must be importable. "
             + (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from stages.core.jsonl import encodable
+
 
 def storable(value: Any) -> tuple[Any, int]:
     """`value` with each lone surrogate as the six characters of its JSON escape; how many texts."""
     if isinstance(value, str):
-        made = value.encode("utf-8", "backslashreplace").decode("utf-8")
+        made = encodable(value)
         return made, int(made != value)
     if isinstance(value, dict):
         parts = {key: storable(part) for key, part in value.items()}
