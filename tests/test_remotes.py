@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,8 +14,7 @@ from typing import Any
 import pytest
 
 from tests.projects import REPOSITORY
-
-moto = pytest.importorskip("moto.server", reason="moto is not installed")
+from tests.s3 import s3_bucket
 
 BUCKET = "results"
 HINT = (
@@ -26,34 +26,17 @@ stages:
   folder: {cmd: mkdir -p made && cp one.txt two.txt made, deps: [one.txt, two.txt], outs: [made]}
   file: {cmd: cp made/one.txt last.txt, deps: [made], outs: [last.txt]}
 """
-PATHS = {"one\n": "made/one.txt", "two\n": "made/two.txt"}
 
 
 @pytest.fixture(scope="module")
-def server(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[str]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch_module.setenv(name, "testing")
-    monkeypatch_module.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    made = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    made.start()
-    host, port = made.get_host_and_port()
-    yield f"http://{host}:{port}"
-    made.stop()
+def s3() -> Iterator[tuple[str, Any]]:
+    with s3_bucket(BUCKET) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def bucket(server: str) -> Any:
-    import boto3
-
-    made = boto3.resource("s3", endpoint_url=server).Bucket(BUCKET)
-    made.create()
-    return made
+@pytest.fixture
+def bucket(s3: tuple[str, Any]) -> Any:
+    return s3[1]
 
 
 class Clone:
@@ -93,13 +76,13 @@ class Clone:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, server: str, bucket: Any) -> Clone:
+def first(tmp_path_factory: pytest.TempPathFactory, s3: tuple[str, Any]) -> Clone:
     """A repository whose results were pushed."""
     root = tmp_path_factory.mktemp("remotes") / "first"
     (root / ".dvc").mkdir(parents=True)
     (root / ".dvc/config").write_text(
         "[core]\n    analytics = false\n    remote = team\n"
-        f"['remote \"team\"']\n    url = s3://{BUCKET}/tutelage\n    endpointurl = {server}\n"
+        f"['remote \"team\"']\n    url = s3://{BUCKET}/tutelage\n    endpointurl = {s3[0]}\n"
     )
     (root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (root / ".gitignore").write_text("/made\n/last.txt\n")
@@ -124,8 +107,6 @@ def clone(first: Clone, tmp_path: Path) -> Clone:
 
 
 def key(text: str) -> tuple[str, str]:
-    import hashlib
-
     md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     return f"tutelage/files/md5/{md5[:2]}/{md5[2:]}", md5
 
