@@ -71,9 +71,7 @@ def teacher() -> Iterator[Teacher]:
 
 
 @pytest.fixture(scope="module")
-def first(
-    tmp_path_factory: pytest.TempPathFactory, tiny: Path, teacher: Teacher
-) -> Iterator[Pair]:
+def first(tmp_path_factory: pytest.TempPathFactory, tiny: Path, teacher: Teacher) -> Iterator[Pair]:
     """A project that ran, and pushed."""
     with s3_bucket("results") as (url, _):
         made = Pair(tmp_path_factory.mktemp("sharing") / "first", tiny, teacher.url)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -201,10 +202,13 @@ def test_trl_takes_the_chat_rows(staged: Staged, tmp_path: Path) -> None:
         assert all(trl.is_conversational(line) for line in rows)
 
 
-def test_llama_factory_takes_the_chat_rows(staged: Staged) -> None:
-    converter = pytest.importorskip(
-        "llamafactory.data.converter", reason="LLaMA-Factory is not installed"
-    )
+def test_llama_factory_takes_the_chat_rows(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = pytest.importorskip("llamafactory", reason="LLaMA-Factory is not installed")
+    # its own `data` package would import every trainer, and what they need
+    package = ModuleType("llamafactory.data")
+    package.__path__ = [f"{factory.__path__[0]}/data"]
+    monkeypatch.setitem(sys.modules, "llamafactory.data", package)
+    from llamafactory.data import converter
     from llamafactory.data.parser import get_dataset_list
 
     out = chat(staged)
