@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def pull(top: Path, remotes: dict[str, dict[str, bool]]) -> None:
     from dvc.exceptions import DownloadError, DvcException
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # it tells objects by their hash alone
     with Repo(str(top), config={"remote": remotes}) as repo:
         try:
             fetched = repo.fetch()
@@ -77,7 +79,10 @@ def _words(error: BaseException) -> str:
 
 def _lacking(repo: Any) -> Iterator[tuple[str, str]]:
     """Path and hash of each object of this commit's outputs that is not in DVC's cache."""
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # it says each of these by its hash
+    from dvc.exceptions import DvcException
+    from dvc_data.hashfile import load
+    from dvc_objects.errors import ObjectFormatError
+
     cache = repo.cache.local
     for out in repo.index.outs:
         if not out.use_cache or not out.hash_info:
@@ -87,13 +92,17 @@ def _lacking(repo: Any) -> Iterator[tuple[str, str]]:
             if not cache.exists(md5):
                 yield name, md5
             continue
-        listing = out.get_dir_cache()
-        if listing is None:
-            yield name, md5
-            continue
-        for key, _, held in listing:
-            if not cache.exists(held.value):
-                yield "/".join((name, *key)), held.value
+        # DVC keeps no listing of a folder that it did not get whole
+        here = cache.exists(md5)
+        lost = []
+        with suppress(OSError, ValueError, DvcException, ObjectFormatError):
+            listing = load(cache if here else repo.cloud.get_remote_odb(out.remote), out.hash_info)
+            lost = [
+                ("/".join((name, *key)), held.value)
+                for key, _, held in listing
+                if not cache.exists(held.value)
+            ]
+        yield from lost if here or lost else [(name, md5)]
 
 
 if __name__ == "__main__":
