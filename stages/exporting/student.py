@@ -8,7 +8,7 @@ from typing import Any
 from stages.core.errors import user_error
 from stages.core.jsonl import read_json, read_rows
 from stages.exporting.card import pairs, plain, settings_table, table, write_card
-from stages.exporting.facts import Facts, license_tag
+from stages.exporting.facts import Facts
 from stages.exporting.folder import copy
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -55,8 +55,7 @@ def _card(facts: Facts, run: str, folder: Path) -> None:
     tasks = [task for task in facts.tasks if task.id in scores]
     names = [f"{task.suite}/{task.id}" for task in tasks]
     header = {
-        # of the data; that of the base model is not known here
-        "license": license_tag(["other"]),
+        "license": "other",  # the base model's and the data's, which the card leads to
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["reasoning", "distillation"],

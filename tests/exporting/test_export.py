@@ -158,6 +158,24 @@ def test_a_run_on_nothing_is_refused(staged: Staged) -> None:
     assert not (staged.root / "out/chat").exists()
 
 
+def test_a_run_on_plain_text_makes_tasks_but_no_chats(staged: Staged) -> None:
+    with edited(staged.root / "params.yaml") as params:
+        params["runs"]["text"] = {"train_on": "step_by_step", "format": "text"}
+    staged.train()
+    with pytest.raises(UserError) as caught:
+        write(staged, "chat", "--run", "text")
+    assert str(caught.value) == (
+        "build/mix/text.jsonl: E552 the run 'text' is trained on plain text, not on chat turns\n"
+        "    hint: choose a run without `format: text`"
+    )
+    out = write(staged, "lm-eval", "--run", "text")
+    assert 'until: [" END"]' in (out / f"{TASK}.yaml").read_text(encoding="utf-8")
+    assert "--apply_chat_template" not in (out / "README.md").read_text(encoding="utf-8")
+    rows = list(read_rows(out / f"{TASK}.jsonl"))
+    assert len(rows) == 6
+    assert {row["system"] for row in rows} == {""}
+
+
 TURNS = [
     {"role": "system", "content": "s"}, {"role": "user", "content": "q"},
     {"role": "assistant", "content": "a"},
