@@ -42,12 +42,12 @@ def pull(top: Path, remotes: dict[str, dict[str, bool]]) -> None:
     from dvc.exceptions import DownloadError, DvcException
     from dvc.repo import Repo
 
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # it tells objects by their hash alone
+    logging.disable(logging.ERROR)  # DVC tells objects by their hash alone
     with Repo(str(top), config={"remote": remotes}) as repo:
         try:
             fetched = repo.fetch()
-        except DownloadError:
-            fetched = 0
+        except (DownloadError, FileNotFoundError):
+            fetched = 0  # what it lacks is told below
         except (DvcException, OSError) as error:
             raise user_error(
                 "remote", "E524", f"the remote cannot be read: {_words(error)}",
