@@ -96,7 +96,9 @@ def _lacking(repo: Any) -> Iterator[tuple[str, str]]:
         here = cache.exists(md5)
         lost = []
         with suppress(OSError, ValueError, DvcException, ObjectFormatError):
-            listing = load(cache if here else repo.cloud.get_remote_odb(out.remote), out.hash_info)
+            listing: Any = load(
+                cache if here else repo.cloud.get_remote_odb(out.remote), out.hash_info
+            )
             lost = [
                 ("/".join((name, *key)), held.value)
                 for key, _, held in listing
