@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check plan diff why trace show compare audit store pin recipe sweep repro test lint fuzz bench report schema-docs lock clean
+.PHONY: help setup demo check plan diff why trace show compare audit store pin recipe sweep pull repro export test lint fuzz bench report schema-docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,9 +70,16 @@ recipe: setup ## List published experiments, or run one: make recipe NAME=orca2
 sweep: setup ## List the sweeps, or run one and draw it: make sweep NAME=samples [DRY=1] [DRAW=1]
 	@python -m stages.sweep $(NAME) $(if $(DRY),--dry) $(if $(DRAW),--draw)
 
+pull: setup ## Fetch what a remote holds of this commit, every object verified
+	@python -m stages.pull
+
 repro: setup ## Pull what a remote holds, then bring every result up to date
-	@python -m stages.repro --pull
+	@python -m stages.pull
+	@python -m stages.repro
 	@python -m stages.report --show
+
+export: setup ## For other tools: WHAT=dataset|chat|student|lm-eval OUT=folder [SUITE=…] [RUN=…]
+	@python -m stages.export $(WHAT) $(OUT) $(if $(SUITE),--suite $(SUITE)) $(if $(RUN),--run $(RUN))
 
 test: setup ## Run all tests
 	@python -m pytest -n auto --maxprocesses 4 --dist loadfile

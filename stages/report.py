@@ -2,9 +2,10 @@
 
 Reads ``build/evaluations/``, ``build/selected/``, ``build/yield/``, ``build/training/``, and for
 the rationale browser ``build/compiled/``, ``build/rationales/``, ``build/curated/``,
-``build/mix/``; writes ``build/metrics.json``, ``build/report.html`` and ``build/plots/``. With ``--show`` it prints
-the result table, with ``--published`` also what papers report on the same tasks. With ``--sweeps``
-it writes ``build/sweeps/report.html``, the page with the curves of all sweeps that have run.
+``build/mix/``; writes ``build/metrics.json``, ``build/report.html`` and ``build/plots/``. With
+``--show`` it prints the result table, with ``--published`` also what papers report on the same
+tasks. With ``--sweeps`` it writes ``build/sweeps/report.html``, the page with the curves of all
+sweeps that have run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``dvc repro`` with a count of the stages: ``python -m stages.repro [--pull]``.
+"""``dvc repro`` with a count of the stages: ``python -m stages.repro``.
 
 DVC says which stage it is at, not how many there are; every stage gives it one line, run or not.
 It runs in this process: a second start of it would cost a second, and stages that inherit the
@@ -40,16 +40,11 @@ class Counted(logging.Filter):
 
 def main() -> None:
     """Reproduce, with each of DVC's lines passed on; its exit code is the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pull", action="store_true", help="fetch what a remote holds first")
-    arguments = parser.parse_args()
+    argparse.ArgumentParser(description=__doc__).parse_args()
     params = load_params(root())
     total = len(SINGLE) + len(BY_SUITE) * len(params.suites) + len(BY_RUN) * len(params.runs)
     from dvc.cli import main as dvc
-    from dvc.config import Config
 
-    if arguments.pull and Config.from_cwd()["remote"]:
-        dvc(["pull", "--allow-missing"])
     counted = Counted(total)
     for handler in logging.getLogger("dvc").handlers:
         handler.addFilter(counted)

@@ -33,7 +33,7 @@ def test_no_stage_before_evaluate_depends_on_test_rows() -> None:
         for path in stage["deps"]
         if path.endswith("/test.jsonl") or path in ("build/compiled", "build/compiled/runs")
     }  # fmt: skip
-    assert readers == {"evaluate"}
+    assert readers == {"evaluate", "report"}
     makers = {
         name for name, stage in stages().items()
         if {"stages/data", "stages/data/sources.py"} & set(stage["deps"])

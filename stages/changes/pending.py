@@ -66,7 +66,7 @@ def pending(top: Path) -> list[Pending]:
     """In the order in which they would run; those that may run behind them included.
 
     Raises:
-        UserError: E551 when DVC cannot tell.
+        UserError: E553 when DVC cannot tell.
     """
     commands = _locked_commands(top)
     try:
@@ -75,12 +75,12 @@ def pending(top: Path) -> list[Pending]:
             return list(_pending(repo, top, commands))
     except LockError:
         raise user_error(
-            "DVC", "E551", "another DVC command is running here", "wait until it has ended"
+            "DVC", "E553", "another DVC command is running here", "wait until it has ended"
         ) from None
     except DvcException as error:
         reason = " ".join(str(error).split())
         raise user_error(
-            "DVC", "E551", f"DVC cannot read this project: {reason}", "see `dvc status`"
+            "DVC", "E553", f"DVC cannot read this project: {reason}", "see `dvc status`"
         ) from None
 
 

@@ -33,6 +33,14 @@ def canonical(value: Any) -> str:
     return text
 
 
+def encodable(text: str) -> str:
+    """`text` with each lone surrogate as the six characters of its JSON escape.
+
+    For files and tokenizers, which take UTF-8 and nothing else.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def digest(value: Any) -> str:
     """Hex SHA-256 of the canonical JSON of `value`."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()

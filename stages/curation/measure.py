@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.core.jsonl import encodable
 from stages.curation.cases import Case
 from stages.curation.judged import Rationale, of_row, of_teacher
 from stages.curation.settings import GOLD, KEPT, OVERLAP, TOO_LONG, Settings
@@ -67,7 +68,7 @@ class Measure:
     def _count(self, rationales: Sequence[Rationale]) -> None:
         most = self.settings.max_tokens
         encoded = self._tokenizer.encode_batch_fast(
-            [one.text for one in rationales], add_special_tokens=False
+            [encodable(one.text) for one in rationales], add_special_tokens=False
         )
         for one, tokens in zip(rationales, encoded, strict=True):
             one.tokens = len(tokens)

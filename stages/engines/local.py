@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import user_error
+from stages.core.jsonl import encodable
 from stages.engines.request import Completion, Deliver, Message, Request
 
 BATCH_ROWS = 32
@@ -202,11 +203,11 @@ def encode(tokenizer: Any, messages: Sequence[Message], api: str = "chat") -> li
     """
     if api == "completions":
         text = "\n\n".join(message["content"] for message in messages)
-        ids = list(tokenizer(text)["input_ids"])
+        ids = list(tokenizer(encodable(text))["input_ids"])
         return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids
     check_chat_template(tokenizer, tokenizer.name_or_path)
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(encodable(text), add_special_tokens=False)["input_ids"])
 
 
 def check_chat_template(tokenizer: Any, name: str) -> None:

@@ -48,6 +48,7 @@ class Task:
     group_by: Any = None
     exemplars: Sequence[Mapping[str, str]] = ()
     duplicates: str = "refuse"
+    license: str = ""
 
     @staticmethod
     def of(data: Mapping[str, Any], suite: str, file: str) -> Task:
@@ -69,6 +70,7 @@ class Task:
             group_by=data["data"].get("group_by"),
             exemplars=data.get("exemplars", ()),
             duplicates=data["data"].get("duplicates", "refuse"),
+            license=data["data"].get("license", ""),
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.core.errors import user_error
+from stages.core.jsonl import encodable
 from stages.engines.local import encode
 
 
@@ -35,7 +36,7 @@ def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int)
         prompt = encode(tokenizer, row["messages"], api)
         if end is None:  # the rows of a run are of one kind
             end = end_of_turn(tokenizer) if api == "chat" else int(tokenizer.eos_token_id)
-        completion = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
+        completion = tokenizer(encodable(row["completion"]), add_special_tokens=False)["input_ids"]
         made.append(Example(row["id"], [*prompt, *completion, end], len(prompt)))
     if not made:
         raise user_error(

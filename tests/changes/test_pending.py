@@ -140,11 +140,11 @@ def test_while_dvc_runs(made: Repository) -> None:
     with Repo().lock, pytest.raises(UserError) as caught:
         pending(made.root)
     assert str(caught.value) == (
-        "DVC: E551 another DVC command is running here\n    hint: wait until it has ended"
+        "DVC: E553 another DVC command is running here\n    hint: wait until it has ended"
     )
 
 
 def test_a_pipeline_that_dvc_cannot_read(made: Repository) -> None:
     made.write("dvc.yaml", "stages: 3\n")
-    with pytest.raises(UserError, match=r"^DVC: E551 DVC cannot read this project: '\./dvc\.yaml'"):
+    with pytest.raises(UserError, match=r"^DVC: E553 DVC cannot read this project: '\./dvc\.yaml'"):
         pending(made.root)
