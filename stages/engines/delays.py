@@ -26,6 +26,7 @@ class Case:
         sent: When the attempt under way began; None before, and while none is.
         window: Of the server, when that attempt began.
         open: Whether the budget still holds money for an attempt.
+        attempts: How many were begun.
     """
 
     request: Request
@@ -35,6 +36,7 @@ class Case:
     sent: float | None = None
     window: float = 0.0
     open: bool = False
+    attempts: int = 0
 
 
 class Delays:

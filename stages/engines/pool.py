@@ -148,9 +148,10 @@ class Pool:
             raise
         self._limits.take(case.request, now)
         server.in_flight += 1
+        case.attempts += 1
         task = asyncio.get_running_loop().create_task(self._attempt(ask, server, case))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, server, case))
+        task.add_done_callback(partial(self._ended, server, case, case.attempts))
         return True
 
     def _drawn(self) -> Case | None:
@@ -209,10 +210,12 @@ class Pool:
         else:
             self._outcomes.answered(server, case, completion)
 
-    def _ended(self, server: Server, case: Case, task: asyncio.Task[None]) -> None:
+    def _ended(self, server: Server, case: Case, attempt: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         server.in_flight -= 1
-        self._outcomes.end(case)
+        # the loop calls back a turn later, when the request may have been sent again
+        if case.attempts == attempt:
+            self._outcomes.end(case)
         self._wake.set()
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._failure = self._failure or error

@@ -117,6 +117,30 @@ def test_any_mixture_of_ends_comes_to_an_end(
     assert 1.5 < sum(asked.values()) / 3_000 < 2.5
 
 
+def test_an_attempt_that_is_over_ends_no_later_one(
+    store: Store, stubbed: Callable[[Ask], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request may be sent again before the loop has called back for its first attempt."""
+    monkeypatch.setattr(delays, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(flow, "LONGEST_PAUSE", 0.0)
+    asked = Counter[str]()
+
+    async def ask(server: Server, request: Request) -> Completion:
+        asked[request.key] += 1
+        if asked[request.key] < 4:
+            raise Again("no", 0.0, kind=ODD)
+        await asyncio.sleep(0.001)
+        return Completion("x", "stop", 5, 3)
+
+    stubbed(ask)
+    to = engine("http://127.0.0.1:1/v1", retries=200, outage=60)
+    to.purse = Purse(store, FREE, None)
+    counts = fulfil(chains(500), 500, to, store, silent)
+    assert counts.generated == held(store) == 1_000
+    assert set(asked.values()) == {4}
+
+
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts how often the pool looks whether it can send something."""
