@@ -12,9 +12,12 @@ from stages.data.file import load, sha256_of
 from stages.importing.draft import EXTRACT, Draft, NotCarriedError, identifier
 from stages.scoring.verify import read
 
-QUESTION = ("question", "problem", "input", "prompt", "text")
-ANSWER = ("answer", "gold", "target", "label", "output")
-SOLUTION = ("solution", "rationale", "worked", "explanation", "reasoning", "steps")
+USUAL = {
+    "question": ("question", "problem", "input", "prompt", "text"),
+    "answer": ("answer", "gold", "target", "label", "output"),
+    "solution": ("solution", "rationale", "worked", "explanation", "reasoning", "steps"),
+}
+"""Names by which a column is known, by what it holds."""
 LETTERS = "ABCDEFGH"
 WORKED = "step_by_step"
 """The strategy that a column of solutions stands for."""
@@ -43,16 +46,15 @@ def convert(path: Path, top: Path, columns: Mapping[str, Any]) -> Draft:
     rows = list(load(resolved, digest, name))
     if len(rows) < FEWEST:
         raise NotCarriedError(f"it has {len(rows)} rows, and four splits take {FEWEST} or more")
-    question = _column("question", columns, QUESTION, rows)
-    answer = _column("answer", columns, ANSWER, rows)
+    question, answer = (_needed(role, columns, rows) for role in ("question", "answer"))
+    solution = _column("solution", columns, rows)
     options = _options(rows)
     kind = _kind([str(row.get(answer, "")) for row in rows], bool(options))
-    row: dict[str, Any] = {"question": {"get": question}, "gold": {"get": answer}}
+    row: dict[str, Any] = {"question": _field(question), "gold": _field(answer)}
     if options:
         row["options"] = {"lines": "\n".join(f"{{{{ row.{it} }}}}" for it in options)}
         listed = " ".join(f"({it}) {{{{ row.{it} }}}}" for it in options)
         row["question"] = {"render": f"{{{{ row[{question!r}] }}}}\nOptions: {listed}"}
-    solution = _solution(columns, rows)
     if solution:
         row["worked"] = {WORKED: {"render": _worked(solution, answer, kind, rows)}}
     asked = {normalised(str(it[question])) for it in rows}
@@ -65,28 +67,38 @@ def convert(path: Path, top: Path, columns: Mapping[str, Any]) -> Draft:
     )  # fmt: skip
 
 
-def _column(
-    role: str, columns: Mapping[str, Any], usual: Sequence[str], rows: Sequence[dict[str, Any]]
-) -> str:
-    named = columns.get(role)
-    there = list(dict.fromkeys(key for row in rows for key in row))
-    found = named or next((key for key in there if key.strip().casefold() in usual), None)
-    if found not in there:
-        what = f"no column {named!r}" if named else f"no column that looks like the {role}"
-        raise NotCarriedError(f"it has {what}: name one with --{role}, of {', '.join(there)}")
-    empty = [number for number, row in enumerate(rows, start=1) if row.get(found) in (None, "")]
-    if empty:
-        raise NotCarriedError(
-            f"row {empty[0]} has no {found!r}, and {len(empty) - 1} more have none"
-        )
-    return str(found)
+def _needed(role: str, columns: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    found = _column(role, columns, rows)
+    if found is None:
+        raise _lacks(f"no column that looks like the {role}", role, rows)
+    return found
 
 
-def _solution(columns: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> str | None:
-    if columns.get("solution"):
-        return _column("solution", columns, SOLUTION, rows)
-    there = {key for row in rows for key in row if key.strip().casefold() in SOLUTION}
-    return _column("solution", {"solution": sorted(there)[0]}, (), rows) if there else None
+def _column(role: str, columns: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> str | None:
+    """The column that was named, or else one with a usual name; every row must fill it."""
+    there, named = _names(rows), columns.get(role)
+    if named and named not in there:
+        raise _lacks(f"no column {named!r}", role, rows)
+    found = named or next((key for key in there if key.strip().casefold() in USUAL[role]), None)
+    if found:
+        empty = [at for at, row in enumerate(rows, start=1) if row.get(found) in (None, "")]
+        if empty:
+            more = f", nor have {len(empty) - 1} more" if len(empty) > 1 else ""
+            raise NotCarriedError(f"row {empty[0]} has no {found!r}{more}")
+    return found
+
+
+def _lacks(what: str, role: str, rows: Sequence[dict[str, Any]]) -> NotCarriedError:
+    return NotCarriedError(f"it has {what}: name one with --{role}, of {', '.join(_names(rows))}")
+
+
+def _names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _field(column: str) -> dict[str, str]:
+    """A column's value; `get` would take a point for a step into a mapping."""
+    return {"render": f"{{{{ row[{column!r}] }}}}"} if "." in column else {"get": column}
 
 
 def _options(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -61,6 +61,13 @@ def test_solutions_that_state_their_answer_stay_as_they_are(tmp_path: Path) -> N
     assert value(draft.row["worked"]["step_by_step"], dict(table[3])) == "So the answer is 6."
 
 
+def test_a_point_in_the_name_of_a_column(tmp_path: Path) -> None:
+    table = [{"the.question": row["Question"], "answer": row["answer"]} for row in rows()]
+    path = write(tmp_path / "sums.csv", table)
+    draft = convert(path, tmp_path, {"question": "the.question"})
+    assert value(draft.row["question"], dict(table[3])) == "What is 3 + 3?"
+
+
 def test_options_in_columns_of_their_own(tmp_path: Path) -> None:
     table = [row | {"answer": "B"} for row in rows(A="0", B="{sum}", C="-1")]
     draft = convert(write(tmp_path / "sums.csv", table), tmp_path, NONE)
@@ -86,7 +93,9 @@ def test_the_type_of_the_answers(tmp_path: Path, gold: str, kind: str) -> None:
         (rows(), {"answer": "gold"},
          "it has no column 'gold': name one with --answer, of Question, answer"),
         ([*rows(), {"Question": "", "answer": "1"}], NONE,
-         "row 41 has no 'Question', and 0 more have none"),
+         "row 41 has no 'Question'"),
+        ([*rows(), {"Question": "", "answer": "1"}, {"Question": "", "answer": "2"}], NONE,
+         "row 41 has no 'Question', nor have 1 more"),
     ],
 )  # fmt: skip
 def test_what_no_task_can_be_made_of(
