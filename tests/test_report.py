@@ -131,3 +131,36 @@ def test_sweeps_that_have_run_are_drawn_on_a_page_of_their_own(project: Copy) ->
     assert "<p>No run selects a strategy by task, so that none was probed.</p>" in page
     bare = report.render(project.root, params, metrics, {})
     assert "tuned, 8" not in bare
+
+
+def test_the_yield_is_told_and_escaped(project: Copy) -> None:
+    params = measure(project, {"base": list("rw"), "tuned": list("rw")})
+    rows = {
+        "rows": 3, "kept": 2, "vanished": ["<sums>/train/0"], "added": {"repeated": 2},
+        "difficulty": {
+            "by": "share of samples that are right", "before": 0.5, "after": 0.75,
+            "trained": 0.8333,
+            "parts": [
+                {"part": "never right", "rows": 1, "kept": 0},
+                {"part": "always right", "rows": 2, "kept": 2},
+            ],
+        },
+    }  # fmt: skip
+    counts = {"sums": {"steps": {"kept": 3, "wrong answer": 3}}}
+    header = {"counts": counts, "rows": {"sums": {"steps": rows}}}
+    write_rows(project.root / "build/yield/symbolic.jsonl", [header])
+    metrics = report.gather(project.root, params)
+    page = report.render(project.root, params, metrics, {})
+    table = page.partition('<h2 id="yield">')[2].partition("<tbody>")[2].partition("</table>")[0]
+    shown = [
+        part.partition(">")[2].partition("</td>")[0].strip() for part in table.split("<td")[1:]
+    ]
+    assert shown == [
+        "symbolic",
+        "sums",
+        "steps",
+        "kept: 3, wrong answer: 3; added, repeated: 2",
+        "2 of 3; gone: &lt;sums&gt;/train/0",
+        "never right: 0 of 1, always right: 2 of 2",
+        "share of samples that are right: 0.50, 0.75, 0.83",
+    ]

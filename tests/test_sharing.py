@@ -149,7 +149,7 @@ def test_a_merge_of_two_branches_pays_for_nothing(
     merged = third.run("git", *merge, check=False)
     assert merged.returncode == 1
     conflicts = set(third.git("diff", "--name-only", "--diff-filter=U").splitlines())
-    assert conflicts == set(RESULTS)
+    assert "dvc.lock" in conflicts <= set(RESULTS)
     for side in ("--theirs", "--ours"):
         third.git("checkout", "--quiet", side, *RESULTS)
         third.stage("pull")

@@ -1,14 +1,6 @@
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
-
-from stages.core.jsonl import write_json, write_rows
-from stages.report import render
-from stages.spec.read import load_params
 from tests.curation.making import TEXTS, Made, item, row, samples
-from tests.projects import REPOSITORY, Copy
 
 
 def several() -> Made:
@@ -91,31 +83,3 @@ def test_one_line_sums_it_up() -> None:
     assert Made([samples(row(0), "So.")]).tally.summary() == "kept 1 of 1 rationales"
     made = Made([samples(row(0), TEXTS[0], TEXTS[0])], near_duplicates=0.9, floor=3)
     assert made.tally.summary() == "kept 1 of 2 rationales (dropped: 1 near-duplicate), added 2"
-
-
-def test_the_report_shows_it_escaped(project: Copy, tmp_path: Path) -> None:
-    top = tmp_path / "report"
-    shutil.copytree(REPOSITORY / "templates", top / "templates")
-    shutil.copy(project.root / "params.yaml", top)
-    shutil.copytree(project.root / "specs/schema", top / "specs/schema")
-    params = load_params(top)
-    header = json.loads(json.dumps(several().tally.header()).replace("sums/", "<sums>/"))
-    header["rows"]["sums"]["steps"]["added"] = {"repeated": 2}
-    write_rows(top / "build/yield/symbolic.jsonl", [header])
-    for run in params.runs:
-        write_json(top / f"build/training/{run.id}/valid.json", [])
-        write_rows(top / f"build/evaluations/{run.id}/predictions.jsonl", [])
-    page = render(top, params, {})
-    cells = page.partition("<h2>Rationales kept</h2>")[2].partition("</table>")[0]
-    shown = [
-        part.partition(">")[2].partition("</td>")[0].strip() for part in cells.split("<td")[1:]
-    ]
-    assert shown == [
-        "symbolic",
-        "sums",
-        "steps",
-        "kept: 3, wrong answer: 3; added, repeated: 2",
-        "2 of 3; gone: &lt;sums&gt;/train/0",
-        "never right: 0 of 1, sometimes right: 1 of 1, always right: 1 of 1",
-        "share of samples that are right: 0.50, 0.75, 0.83",
-    ]
