@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
+from accelerate.utils import send_to_device
+from torch.nn import LinearCrossEntropyOptions
+from torch.nn.functional import cross_entropy, linear_cross_entropy
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from stages.engines.local import Generator
+from stages.training.packing import Batch, hidden_states, inputs, pack, packed_attention
 from stages.training.tokenise import Example, batches
 
 Tell = Callable[[int, int, int, str], None]
-IGNORED = -100
 
 
 @dataclass
@@ -104,7 +108,9 @@ def fit(
         )
         trainer.plan = plan
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        trainer.linear_head = has_linear_head(model, examples[0])
+        with packed_attention(model, examples) as trainer.packed:
+            trainer.train()
 
 
 def _marks(steps: int, evaluations: int) -> set[int]:
@@ -115,52 +121,52 @@ class _CompletionTrainer(Trainer):
     """Trainer with planned batches, and logits computed for completion tokens only."""
 
     plan: list[list[int]]
+    packed: bool
+    linear_head: bool
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
             cast(Any, self.train_dataset),
             batch_sampler=self.plan,
-            collate_fn=collate,
+            collate_fn=partial(pack, packed=self.packed),
         )
 
     def compute_loss(
         self,
         model: Any,
-        inputs: dict[str, torch.Tensor],
+        batch: Batch,
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        total, count = completion_loss(model, inputs["input_ids"], inputs["labels"])
-        return total / (num_items_in_batch if num_items_in_batch is not None else count)
+        count = len(batch["labels"]) if num_items_in_batch is None else num_items_in_batch
+        return completion_loss(model, batch, self.linear_head) / count
 
 
-def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """Right-padded ids and labels, (rows, width) each, int64.
+def completion_loss(model: Any, batch: Batch, linear_head: bool = True) -> torch.Tensor:
+    """Summed cross-entropy over the completion tokens of a batch of `pack`.
 
-    Padding stands to the right of all that is read under a causal mask, so no attention mask is
-    needed; its labels are ignored.
+    A linear head, a fifth of a small model's work, is applied to those positions alone, and where
+    they are many, in chunks, so that the logits of all are never held at once. Models that cap or
+    scale their logits compute them themselves.
     """
-    width = max(len(e.ids) for e in examples)
-    ids = [e.ids + [0] * (width - len(e.ids)) for e in examples]
-    labels = [
-        [IGNORED] * e.prompt + e.ids[e.prompt :] + [IGNORED] * (width - len(e.ids))
-        for e in examples
-    ]
-    return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
+    if not linear_head:
+        logits = model(use_cache=False, **inputs(batch)).logits.flatten(0, 1)[batch["scored"]]
+        return cross_entropy(logits.float(), batch["labels"], reduction="sum")
+    head, hidden = model.get_output_embeddings(), hidden_states(model, batch)
+    many = len(hidden) >= hidden.shape[1]
+    return linear_cross_entropy(
+        hidden, head.weight, batch["labels"], linear_bias=head.bias, reduction="sum",
+        options=LinearCrossEntropyOptions() if many else None,
+    )  # fmt: skip
 
 
-def completion_loss(
-    model: Any, ids: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Summed cross-entropy over completion tokens, and their count.
-
-    The head, a fifth of this model's work, is applied to those positions alone.
-    """
-    hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    targets = labels[:, 1:]
-    chosen = targets != IGNORED
-    logits = model.get_output_embeddings()(hidden[chosen]).float()
-    return torch.nn.functional.cross_entropy(logits, targets[chosen], reduction="sum"), chosen.sum()
+@torch.no_grad()
+def has_linear_head(model: Any, example: Example) -> bool:
+    """Whether the logits are the last hidden states times the head, tried on a row."""
+    batch = send_to_device(pack([example], packed=False), model.device)
+    whole = model(use_cache=False, **inputs(batch)).logits[0, batch["scored"]]
+    alone = model.get_output_embeddings()(hidden_states(model, batch))
+    return torch.allclose(whole, alone, rtol=1e-2, atol=1e-2)
 
 
 @dataclass

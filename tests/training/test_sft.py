@@ -9,7 +9,8 @@ import torch
 
 from stages.engines.local import Generator
 from stages.engines.request import Request
-from stages.training.sft import IGNORED, Log, collate, completion_loss, train
+from stages.training.packing import pack
+from stages.training.sft import Log, completion_loss, train
 from stages.training.tokenise import Example, tokenise
 
 SETTINGS = {
@@ -61,33 +62,24 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 @torch.no_grad()
 def test_loss_is_that_of_transformers_on_completion_tokens_alone(tiny: Path) -> None:
     generator = Generator.load(tiny)
-    batch = collate(examples(generator))
-    total, count = completion_loss(generator.model, batch["input_ids"], batch["labels"])
-    wanted = generator.model(input_ids=batch["input_ids"], labels=batch["labels"]).loss
-    assert count == sum(len(answer) + 1 for answer in ANSWERS)
-    assert float(total / count) == pytest.approx(float(wanted), abs=1e-4)
+    made = examples(generator)
+    batch = pack(made, packed=False)
+    labels = torch.full_like(batch["input_ids"], -100)
+    for example, row_labels in zip(made, labels, strict=True):
+        row_labels[example.prompt : len(example.ids)] = torch.tensor(example.ids[example.prompt :])
+    wanted = generator.model(input_ids=batch["input_ids"], labels=labels).loss
+    total = completion_loss(generator.model, batch)
+    assert len(batch["labels"]) == sum(len(answer) + 1 for answer in ANSWERS)
+    assert float(total / len(batch["labels"])) == pytest.approx(float(wanted), abs=1e-4)
 
 
 @torch.no_grad()
 def test_padding_changes_no_loss(tiny: Path) -> None:
     generator = Generator.load(tiny)
     made = examples(generator)
-    together = collate(made)
-    whole, _ = completion_loss(generator.model, together["input_ids"], together["labels"])
-    apart = 0.0
-    for example in made:
-        one = collate([example])
-        apart += float(completion_loss(generator.model, one["input_ids"], one["labels"])[0])
+    whole = completion_loss(generator.model, pack(made, packed=False))
+    apart = sum(float(completion_loss(generator.model, pack([one], packed=False))) for one in made)
     assert float(whole) == pytest.approx(apart, abs=1e-3)
-
-
-def test_prompt_and_padding_are_ignored() -> None:
-    batch = collate([Example("a", [5, 6, 7, 8], 3), Example("b", [5, 6], 1)])
-    assert batch["labels"].tolist() == [
-        [IGNORED, IGNORED, IGNORED, 8],
-        [IGNORED, 6, IGNORED, IGNORED],
-    ]
-    assert batch["input_ids"].tolist() == [[5, 6, 7, 8], [5, 6, 0, 0]]
 
 
 @pytest.mark.parametrize(("scores", "best"), [([0.2, 0.9, 0.5], 2), ([0.5, 0.5, 0.1], 2)])
