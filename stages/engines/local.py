@@ -20,7 +20,8 @@ from stages.core.errors import user_error
 from stages.core.jsonl import encodable
 from stages.engines.request import Completion, Deliver, Message, Request
 
-BATCH_ROWS = 32
+BATCH_ROWS = 128
+KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of a batch, at most
 
 # Read when torch loads. A thread that spins for long while it waits takes the core from whoever it
 # waits for: beside one busy program, training is an order of magnitude slower by default.
@@ -89,7 +90,13 @@ def plan(
         made: list[list[Request]] = []
         for _, group in sorted(groups.items()):
             group.sort(key=lambda item: (lengths[item.key], item.key))
-            made += [group[at : at + BATCH_ROWS] for at in range(0, len(group), BATCH_ROWS)]
+            part: list[Request] = []
+            for item in group:
+                if len(part) >= generator.rows(lengths[item.key] + item.max_tokens):
+                    made.append(part)
+                    part = []
+                part.append(item)
+            made.append(part)
         return made
 
     left: list[Request] = []
@@ -108,6 +115,7 @@ class Generator:
 
     model: Any
     tokenizer: Any
+    supported: bool | None = None
 
     @staticmethod
     def load(folder: Path) -> Generator:
@@ -134,62 +142,43 @@ class Generator:
         """Answer requests that share limit, temperature and top_p; greedy at temperature 0.
 
         Sampling adds Gumbel noise from a generator seeded by each request's own key and takes
-        the largest (the Gumbel-max trick), so an answer does not depend on its neighbours.
+        the largest (the Gumbel-max trick), so an answer does not depend on its neighbours. Of a
+        model's generation_config.json nothing is read: what a request says is all that counts.
         """
-        import torch
+        from stages.engines.decode import decode, greedy
+        from stages.engines.plain_decode import decode_plainly
+        from stages.engines.sampling import gumbel
 
-        prompts = [self.encode(item) for item in batch]
-        width, end = max(map(len, prompts)), self.tokenizer.eos_token_id
-        device = self.model.device
-        ids = torch.tensor([[end] * (width - len(p)) + p for p in prompts], device=device)
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-        first = batch[0]
-        processors = [_gumbel(batch)] if first.temperature > 0 else []
-        with torch.inference_mode():
-            out = self.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=first.max_tokens,
-                do_sample=False,
-                num_beams=1,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                eos_token_id=end,
-                pad_token_id=end,
-                logits_processor=processors,
-            )
+        prompts, first = [self.encode(item) for item in batch], batch[0]
+        end = self.tokenizer.eos_token_id
+        choose = gumbel(batch) if first.temperature > 0 else greedy
+        run = decode if self._direct(prompts[0]) else decode_plainly
+        made = run(self.model, prompts, first.max_tokens, end, choose)
         return [
-            self._completion(row, len(prompt), end)
-            for row, prompt in zip(out[:, width:].tolist(), prompts, strict=True)
+            self._completion(ids, len(prompt), end)
+            for ids, prompt in zip(made, prompts, strict=True)
         ]
 
-    def _completion(self, row: list[int], prompt: int, end: int) -> Completion:
-        stopped = end in row
-        ids = row[: row.index(end)] if stopped else row
+    def rows(self, tokens: int) -> int:
+        """How many rows of so many tokens are generated at once: memory for keys and values."""
+        config = self.model.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        held: int = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize
+        return max(1, min(BATCH_ROWS, KEYS_AND_VALUES // (held * tokens)))
+
+    def _direct(self, ids: Sequence[int]) -> bool:
+        from stages.engines.decode import supported
+
+        if self.supported is None:
+            self.supported = len(ids) > 1 and supported(self.model, ids)
+        return self.supported
+
+    def _completion(self, ids: list[int], prompt: int, end: int) -> Completion:
+        stopped = ids[-1:] == [end]
+        ids = ids[:-1] if stopped else ids
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         return Completion(text, "stop" if stopped else "length", prompt, len(ids))
-
-
-def _gumbel(batch: Sequence[Request]) -> Any:
-    import torch
-
-    temperature, top_p = batch[0].temperature, batch[0].top_p
-    seeds = [int(item.key[:15], 16) for item in batch]
-    noises = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def process(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores = scores.float() / temperature
-        if top_p < 1:
-            ordered, places = scores.sort(descending=True)
-            before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-            scores = scores.scatter(-1, places, ordered.masked_fill(before >= top_p, -torch.inf))
-        uniform = torch.stack(
-            [torch.rand(scores.shape[-1], generator=noise, dtype=torch.float64) for noise in noises]
-        )
-        return scores - torch.log(-torch.log(uniform.clamp_min(1e-300))).to(scores)
-
-    return process
 
 
 def encode(tokenizer: Any, messages: Sequence[Message], api: str = "chat") -> list[int]:

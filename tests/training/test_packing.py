@@ -14,38 +14,13 @@ from stages.engines.request import Request
 from stages.training.packing import pack, packed_attention
 from stages.training.sft import completion_loss, has_linear_head
 from stages.training.tokenise import Example
+from tests.models import random_model
 
 ROWS = [
     Example("a", [5, 6, 7, 20, 21, 22, 1], 4),
     Example("b", [5, 6, 7, 30, 1], 4),
     Example("c", [5, 6, 9, 40, 41, 42, 43, 44, 45, 1], 6),
 ]
-
-
-def config(kind: str, **changes: Any) -> Any:
-    import transformers
-
-    sizes: dict[str, Any] = {
-        "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.2,
-        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 1,
-    }  # fmt: skip
-    if kind == "GPT2":
-        return transformers.GPT2Config(
-            vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.2,
-            bos_token_id=0, eos_token_id=1, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0,
-        )  # fmt: skip
-    if kind == "Qwen3":
-        sizes["head_dim"] = 8
-    return getattr(transformers, f"{kind}Config")(**sizes, **changes)
-
-
-def model(kind: str = "Llama", **changes: Any) -> Any:
-    import transformers
-
-    torch.manual_seed(0)
-    name = "GPT2LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM"
-    return getattr(transformers, name)(config(kind, **changes)).train()
 
 
 def apart(student: Any, examples: list[Example]) -> torch.Tensor:
@@ -67,7 +42,7 @@ def gradients(student: Any) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Qwen3", "Mistral", "GPT2"])
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[1:], ROWS[:2]], ids=len)
 def test_losses_and_gradients_are_those_of_the_rows_apart(kind: str, rows: list[Example]) -> None:
-    student = model(kind)
+    student = random_model(kind).train()
     wanted = apart(student, rows)
     wanted.backward()  # type: ignore[no-untyped-call]
     slopes = gradients(student)
@@ -98,7 +73,7 @@ def test_a_row_alone_is_as_it_is() -> None:
 
 
 def test_no_row_sees_another() -> None:
-    student = model()
+    student = random_model().train()
     with packed_attention(student, ROWS), torch.no_grad():
         one = completion_loss(student, pack(ROWS[:2]))
         other = completion_loss(student, pack([ROWS[0], Example("x", [5, 6, 7, 33, 1], 4)]))
@@ -110,7 +85,7 @@ def test_no_row_sees_another() -> None:
 
 
 def test_many_completion_tokens_are_scored_in_chunks_to_the_same_loss() -> None:
-    student = model()
+    student = random_model().train()
     rows = [Example(str(n), [5, 6, *(7 + (n + i) % 50 for i in range(40)), 1], 2) for n in range(4)]
     batch = pack(rows)
     assert len(batch["labels"]) > student.config.hidden_size
@@ -138,7 +113,7 @@ def test_the_student_answers_as_before_while_it_is_trained(tiny: Path) -> None:
 def test_other_attention_is_noticed_and_such_rows_are_padded(
     kind: str, changes: dict[str, Any]
 ) -> None:
-    student = model(kind, **changes)
+    student = random_model(kind, **changes).train()
     wanted = apart(student, ROWS)
     with packed_attention(student, ROWS) as packed:
         assert not packed
