@@ -90,7 +90,8 @@ def trl(folder: Path, packing: bool) -> dict[str, Any]:
     config = SFTConfig(
         output_dir=str(folder / "trl"), per_device_train_batch_size=1 if packing else BATCH,
         num_train_epochs=1, learning_rate=SETTINGS["learning_rate"], warmup_steps=0, seed=1,
-        gradient_checkpointing=False, completion_only_loss=True, bf16=False, use_cpu=True, packing=packing,
+        gradient_checkpointing=False, completion_only_loss=True, bf16=False, use_cpu=True,
+        packing=packing,
         max_length=longest, optim="adamw_torch_fused", train_sampling_strategy="sequential",
         logging_steps=1, save_strategy="no", report_to="none", disable_tqdm=True,
         dataloader_pin_memory=False,
