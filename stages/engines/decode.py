@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 from stages.engines.packed import NAME, Packed, pack
 
 READ_AT_ONCE = 4096  # tokens; more make nothing faster and take memory
+TELL = 8  # steps between what is told
 COLUMNS = 64  # by so many tokens tables grow
 Choose = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """Next tokens, (n,), from their logits, (n, vocabulary), and the numbers of their rows."""
@@ -32,7 +33,12 @@ def greedy(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
 
 @torch.inference_mode()
 def decode(
-    model: Any, prompts: Sequence[Sequence[int]], limit: int, end: int, choose: Choose = greedy
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    end: int,
+    choose: Choose = greedy,
+    making: Callable[[int], None] = lambda tokens: None,
 ) -> list[list[int]]:
     """Continue prompts until each has ended.
 
@@ -42,6 +48,7 @@ def decode(
         limit: New tokens of a row, at most.
         end: The token that ends a row; it is returned with it.
         choose: Picks the next tokens.
+        making: Told now and then how many new tokens there are.
 
     Returns:
         The new tokens of each row.
@@ -51,23 +58,26 @@ def decode(
         tables = _Tables(len(prompts))
         logits = _read(model, prompts, tables)
         positions = torch.tensor(list(map(len, prompts)), device=logits.device)
-        while True:
+        for step in range(1, limit + 1):
             tokens = choose(logits, tables.rows)
             for row, token in zip(tables.rows, tokens.tolist(), strict=True):
                 if made[row][-1:] != [end]:
                     made[row].append(token)
+            if step % TELL == 0:
+                making(sum(map(len, made)))
             live = [
                 at for at, row in enumerate(tables.rows)
                 if made[row][-1] != end and len(made[row]) < limit
             ]  # fmt: skip
             if not live:
-                return made
+                break
             if 4 * len(live) <= 3 * len(tables.rows):
                 index = torch.tensor(live, device=logits.device)
                 tables.keep(live, index)
                 tokens, positions = tokens[index], positions[index]
             logits = _step(model, tokens, positions, tables)
             positions += 1
+    return made
 
 
 def supported(model: Any, ids: Sequence[int]) -> bool:

@@ -130,6 +130,8 @@ def _round(
         told(len(answers), tokens)
 
     if missing:
+        if hasattr(engine, "making"):
+            engine.making = lambda count: told(len(answers), tokens + count)
         engine.complete(wanted, missing, deliver)
         # a process beside this one may have stored its answer first, and the first one stays
         fresh = [request for request in wanted if request.key in missing]

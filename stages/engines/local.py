@@ -7,7 +7,7 @@ killed computes the same batches as one that was not, so both write the same tex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,13 @@ from stages.engines.quiet import quiet
 from stages.engines.request import Completion, Deliver, Message, Request
 
 BATCH_ROWS = 128
+Making = Callable[[int], None]
+"""Told how many tokens of a batch are made."""
 KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of a batch, at most
+
+
+def silent(tokens: int) -> None:
+    """Tell nobody."""
 
 
 class LocalEngine:
@@ -41,6 +47,7 @@ class LocalEngine:
                 "run `dvc repro`, or `dvc pull` to fetch it",
             )  # fmt: skip
         self.folder = folder
+        self.making = silent
         self.model = f"sha256:{folder_digest(folder)}"
 
     def complete(
@@ -49,7 +56,7 @@ class LocalEngine:
         """See `Engine.complete`."""
         generator = Generator.load(self.folder)
         for batch in plan(requests, missing, generator):
-            deliver(list(zip(batch, generator.generate(batch), strict=True)))
+            deliver(list(zip(batch, generator.generate(batch, self.making), strict=True)))
 
 
 def folder_digest(folder: Path) -> str:
@@ -130,7 +137,7 @@ class Generator:
         """Token ids of a prompt, up to where the model's turn begins."""
         return encode(self.tokenizer, item.chat(), item.api)
 
-    def generate(self, batch: Sequence[Request]) -> list[Completion]:
+    def generate(self, batch: Sequence[Request], making: Making = silent) -> list[Completion]:
         """Answer requests that share limit, temperature and top_p; greedy at temperature 0.
 
         Sampling adds Gumbel noise from a generator seeded by each request's own key and takes
@@ -145,7 +152,7 @@ class Generator:
         end = self.tokenizer.eos_token_id
         choose = gumbel(batch) if first.temperature > 0 else greedy
         run = decode if self._direct(prompts[0]) else decode_plainly
-        made = run(self.model, prompts, first.max_tokens, end, choose)
+        made = run(self.model, prompts, first.max_tokens, end, choose, making)
         return [
             self._completion(ids, len(prompt), end)
             for ids, prompt in zip(made, prompts, strict=True)

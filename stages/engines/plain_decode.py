@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
-from stages.engines.decode import Choose, greedy
+from stages.engines.decode import TELL, Choose, greedy
 
 
 @torch.inference_mode()
 def decode_plainly(
-    model: Any, prompts: Sequence[Sequence[int]], limit: int, end: int, choose: Choose = greedy
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    end: int,
+    choose: Choose = greedy,
+    making: Callable[[int], None] = lambda tokens: None,
 ) -> list[list[int]]:
     """As `decode`, for any causal language model."""
     width, rows = max(map(len, prompts)), range(len(prompts))
@@ -21,6 +26,9 @@ def decode_plainly(
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
 
     def chosen(seen: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        done = seen.shape[1] - width
+        if done % TELL == 0:
+            making(done * len(prompts))
         return torch.full_like(logits, -torch.inf).scatter(1, choose(logits, rows)[:, None], 0.0)
 
     settings: Any = GenerationConfig

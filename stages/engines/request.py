@@ -192,6 +192,9 @@ class Planned(Protocol):
     ) -> None:
         """Generate what is missing.
 
+        An engine whose batches take long may have an attribute `making`, which it is given anew for
+        each round, and call it with the tokens of the batch that is not delivered yet.
+
         Args:
             requests: Everything that the round wants, keys distinct, in a stable order, so that
                 the engine may plan its batches independently of what is already held.

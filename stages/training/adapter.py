@@ -19,7 +19,7 @@ from typing import Any
 
 from stages.core.errors import user_error
 from stages.core.jsonl import digest
-from stages.engines.local import Generator, LocalEngine, plan
+from stages.engines.local import Generator, LocalEngine, plan, silent
 from stages.engines.request import Deliver, Request
 from stages.training.tokenise import Example, batches, tokenise
 
@@ -64,6 +64,7 @@ class AdapterEngine:
         tell: Callable[[str], Tell],
     ) -> None:  # fmt: skip
         self.model = LocalEngine(student).model
+        self.making = silent
         self._student, self._tell, self._max_length = student, tell, max_length
         self._settings = {**RECIPE, **{key: settings[key] for key in SETTINGS}}
         self._lessons: dict[str, Lesson] = {}
@@ -96,7 +97,7 @@ class AdapterEngine:
             told = self._tell(self._lessons[name].about)
             with _adapted(generator, examples, self._settings, told) as student:
                 for batch in plan(groups[name], missing, student):
-                    deliver(list(zip(batch, student.generate(batch), strict=True)))
+                    deliver(list(zip(batch, student.generate(batch, self.making), strict=True)))
 
     def _examples(self, name: str, asked: Sequence[Request], generator: Generator) -> list[Example]:
         lesson = self._lessons[name]

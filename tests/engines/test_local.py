@@ -209,6 +209,17 @@ def test_a_killed_run_plans_the_batches_of_one_that_was_not(
     assert list(plan(requests, part, generator)) == [whole[2], whole[0][:3]]
 
 
+def test_a_long_batch_tells_how_far_it_is(engine: LocalEngine, tmp_path: Path) -> None:
+    requests, seen = asks(engine, 5), list[tuple[int, int]]()
+    with Store(tmp_path / "s") as store:
+        done = answer(
+            requests, engine, store, lambda done, total, tokens=0: seen.append((done, tokens))
+        )
+    made = sum(item.completion_tokens for item in done.completions.values())
+    assert made == 5 * 24
+    assert seen == [(0, 0), (0, 5 * 8), (0, 5 * 16), (0, made), (5, made)]
+
+
 def test_limits_and_sampling_are_not_mixed_in_a_batch(
     engine: LocalEngine, generator: Generator
 ) -> None:
