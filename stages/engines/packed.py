@@ -17,7 +17,6 @@ from itertools import takewhile
 from typing import Any
 
 import torch
-from accelerate.utils import send_to_device
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -46,7 +45,10 @@ class Packed:
 
     def to(self, device: Any) -> Packed:
         """The same on a device."""
-        return Packed(send_to_device(self.inputs, device), self.prefix, self.starts)
+        prefix, rows, slots, places = self.inputs["layout"]
+        moved = {name: value.to(device) for name, value in self.inputs.items() if name != "layout"}
+        moved["layout"] = (prefix, rows, slots.to(device), places.to(device))
+        return Packed(moved, self.prefix, self.starts)
 
 
 def pack(rows: Sequence[Sequence[int]], limit: int) -> Packed:
