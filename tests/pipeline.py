@@ -25,6 +25,7 @@ import yaml
 
 from stages.engines.local import LocalEngine
 from tests.projects import EMBEDDED
+from tests.warm import programs
 
 ROOT = Path(__file__).parents[1]
 TAKES = {"train": 12, "probe": 12, "valid": 4, "test": 24}
@@ -121,6 +122,8 @@ class Repro:
 class Copy:
     """The project in a folder of its own, as a fresh clone has it."""
 
+    cold = False  # whether each stage loads its libraries, as a user's does
+
     def __init__(self, root: Path, student: Path) -> None:
         self.root = root
         self.said = ""
@@ -136,12 +139,14 @@ class Copy:
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, root / name)
+        real = str(Path(sys.executable).parent)
+        first = [real] if self.cold else [str(programs()), real]
         self.environment = {
             name: value for name, value in os.environ.items()
             # bytecode is to be written, to show that it re-runs nothing
             if name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "DVC_ROOT", "OPENAI_API_KEY")
         } | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*first, os.environ["PATH"]]),
             "DVC_SITE_CACHE_DIR": str(root.parent / "site"),
             "DVC_GLOBAL_CONFIG_DIR": str(root.parent / "global"),
             "DVC_SYSTEM_CONFIG_DIR": str(root.parent / "system"),
@@ -156,6 +161,10 @@ class Copy:
         self.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "-m", "t")
 
     def _shrink(self, student: Path) -> None:
+        engine = self.root / "stages/engines/local.py"
+        code = engine.read_text(encoding="utf-8")
+        assert "\nBATCH_ROWS = 128\n" in code  # few rows are to make several batches
+        engine.write_text(code.replace("\nBATCH_ROWS = 128\n", "\nBATCH_ROWS = 32\n"))
         tasks = self.root / "specs/tasks"
         (tasks / "objects").mkdir()
         name = "tracking_shuffled_objects.yaml"

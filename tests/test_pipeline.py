@@ -36,6 +36,10 @@ def each(stage: str) -> set[str]:
     return {f"{stage}@{name}" for name in names}
 
 
+class Cold(Copy):
+    cold = True
+
+
 @pytest.fixture(scope="module")
 def teacher() -> Iterator[Teacher]:
     made = Teacher()
@@ -52,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Copy:
 def killed(
     tmp_path_factory: pytest.TempPathFactory, tiny: Path
 ) -> Iterator[Future[dict[str, bytes]]]:
-    copy = Copy(tmp_path_factory.mktemp("second") / "tutelage", tiny)
+    copy = Cold(tmp_path_factory.mktemp("second") / "tutelage", tiny)
     with ThreadPoolExecutor(1) as executor:
         yield executor.submit(kill_at_every_slow_stage, copy)
 
