@@ -82,7 +82,9 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
     ])  # fmt: skip
     every, names = params.runtime.get("checkpoint"), [item.id for item in params.runs]
     with unfinished(top, run.id, names, key, every) as held:
-        start = time.monotonic()
+        found, start = held.newest(), time.monotonic()
+        if found and is_main():
+            say(f"train {run.id}: goes on from step {found[1]['step']}")
         measured = train(
             generator, examples, valid.accuracy, settings, out,
             Progress(f"train {run.id}", "steps"), held,

@@ -46,7 +46,6 @@ class Watch(TrainerCallback):
         found = self._held.newest() if self._held else None
         if found and self._keeper:
             self._keeper.restore(found[1])
-            self._note = f"went on from step {state.global_step}"
 
     def on_step_end(
         self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any
@@ -77,4 +76,5 @@ class Watch(TrainerCallback):
         meet()  # each process has written its part
         if self._held and self._keeper and is_main():
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            self._held.seal(checkpoint, self._keeper.progress(), self._keeper.best)
+            progress = {"step": state.global_step, **self._keeper.progress()}
+            self._held.seal(checkpoint, progress, self._keeper.best)
