@@ -26,6 +26,7 @@ from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
 from stages.spec.read import load_params
 from stages.training.checks import check
+from stages.training.launch import launch, launched
 from stages.training.processes import agreed, is_main
 from stages.training.resume import code, unfinished
 from stages.training.speed import keep
@@ -63,7 +64,10 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
 
     student, settings = top / "build/student", {**params.train, **run.train}
     valid = Valid(top, run, params.evaluate["max_tokens"])
+    config = None if launched() else params.runtime.get("accelerate")
     examples = prepared(top, run, valid.requests, tokenizer(student), settings)
+    if config:
+        launch(top, config, "stages.train", run.id)
     generator = load(student)
     settings["precision"] = agreed(
         precision(top, settings.get("precision", AUTO), generator.model) if is_main() else ""

@@ -13,7 +13,7 @@ PATIENCE = timedelta(days=1)
 def state() -> Any:
     """Rank, number and device of this process; the group is formed on first use."""
     import torch
-    from accelerate import PartialState
+    from accelerate.state import PartialState
 
     return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 

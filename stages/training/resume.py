@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.jsonl import digest, read_json, write_json
+from stages.training.processes import agreed, is_main
 
 EVERY = 600.0
 """Seconds between two checkpoints, where ``runtime.checkpoint`` says nothing."""
@@ -86,7 +87,7 @@ class Unfinished:
 def unfinished(
     top: Path, run: str, runs: Collection[str], key: str, every: float | None
 ) -> Iterator[Unfinished]:
-    """The folder of a training, locked while this process lives.
+    """The folder of a training, locked while the main process lives.
 
     Removes those of other trainings of this run, and of runs that are no more, unless a process
     is at work in them: an experiment beside this one.
@@ -100,6 +101,9 @@ def unfinished(
     """
     from filelock import FileLock, Timeout
 
+    if not is_main():
+        yield Unfinished(agreed(Path()), EVERY if every is None else every)
+        return
     home = folder(top)
     home.mkdir(parents=True, exist_ok=True)
     number = 0
@@ -113,7 +117,7 @@ def unfinished(
             number += 1
     try:
         _sweep(home, mine, run, runs)
-        yield Unfinished(mine, EVERY if every is None else every)
+        yield Unfinished(agreed(mine), EVERY if every is None else every)
     finally:
         lock.release()
         mine.with_suffix(".lock").unlink(missing_ok=True)

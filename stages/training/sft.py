@@ -19,7 +19,7 @@ from stages.engines.local import Generator
 from stages.training import steps
 from stages.training.keeper import Keeper, Log, marks
 from stages.training.lora import ALL, adapted, merge
-from stages.training.processes import PATIENCE, is_main, state
+from stages.training.processes import PATIENCE, agreed, is_main, meet, state
 from stages.training.resume import Unfinished
 from stages.training.tokenise import Example
 from stages.training.watch import Tell, Watch
@@ -78,6 +78,7 @@ def train(
             else:
                 merge(wrapped, best).save_pretrained(out)
             generator.tokenizer.save_pretrained(out)
+        meet()  # what the folder held is copied
     return log
 
 
@@ -115,7 +116,7 @@ def fit(
         keeper: Asked after each step whether to measure, and whether to stop.
         held: Whose newest checkpoint is gone on from, and which gets new ones.
     """
-    found = held.newest() if held else None
+    found = agreed(held.newest() if held else None)
     with TemporaryDirectory() as scratch, _loss_by_labels(model):
         arguments = TrainingArguments(
             output_dir=str(held.folder) if held else scratch,
@@ -143,7 +144,7 @@ def fit(
             model=model,
             args=arguments,
             train_dataset=cast(Any, _Steps(examples, plan, settings.get("micro_tokens"))),
-            callbacks=[Watch(plan, examples, log, tell, keeper, held)],
+            callbacks=[Watch(plan, examples, log, tell, keeper, held, found and found[1])],
         )
         trainer.loss_is_scaled_for_ga = True  # by `_CompletionTrainer.compute_loss`
         trainer.remove_callback(PrinterCallback)

@@ -26,6 +26,7 @@ class Watch(TrainerCallback):
         tell: Called by the main process with (step, steps, tokens so far, note).
         keeper: Asked after each step whether to measure, and whether to stop.
         held: Gets checkpoints.
+        progress: What was noted with the one that training goes on from.
     """
 
     def __init__(
@@ -36,16 +37,13 @@ class Watch(TrainerCallback):
         tell: Tell,
         keeper: Keeper | None,
         held: Unfinished | None,
+        progress: dict[str, Any] | None,
     ) -> None:
         self._tokens = [sum(len(examples[i].ids) for i in step) for step in plan]
         self._log, self._tell, self._keeper, self._held = log, tell, keeper, held
         self._note = ""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take up what was noted with the checkpoint that training goes on from."""
-        found = self._held.newest() if self._held else None
-        if found and self._keeper:
-            self._keeper.restore(found[1])
+        if progress and keeper:
+            keeper.restore(progress)
 
     def on_step_end(
         self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any
