@@ -70,7 +70,7 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
         launch(top, config, "stages.train", run.id)
     generator = load(student)
     settings["precision"] = agreed(
-        precision(top, settings.get("precision", AUTO), generator.model) if is_main() else ""
+        precision(top, settings.get("precision", AUTO), generator.model.device) if is_main() else ""
     )
     tokens = sum(len(example.ids) for example in examples)
     if is_main():
