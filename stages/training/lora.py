@@ -45,4 +45,6 @@ def merge(wrapped: Any, adapter: Path) -> Any:
     """
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(wrapped.unload(), adapter).merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return PeftModel.from_pretrained(wrapped.unload(), adapter).merge_and_unload()

@@ -48,10 +48,9 @@ def estimate(
         tokens: Of the largest pass, padding included.
         completion: How many of them the loss is on.
     """
-    config = json.loads((student / "config.json").read_text(encoding="utf-8"))
     try:
-        shape = _Shape.of(config)
-    except KeyError:
+        shape = _Shape.of(json.loads((student / "config.json").read_text(encoding="utf-8")))
+    except (KeyError, FileNotFoundError):
         return None
     weights = sum(map(parameters, student.glob("*.safetensors")))
     trained = shape.adapter(settings["lora"]["rank"]) if settings.get("lora") else weights
