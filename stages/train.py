@@ -26,7 +26,7 @@ from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
 from stages.spec.read import load_params
 from stages.training.checks import check
-from stages.training.launch import launch, launched
+from stages.training.launch import check_sharding, launch, launched
 from stages.training.processes import agreed, is_main
 from stages.training.resume import code, unfinished
 from stages.training.speed import keep
@@ -56,7 +56,7 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
     """Train one run and write what came of it.
 
     Raises:
-        UserError: E711 to E713, E721 to E724, before the first step.
+        UserError: E711 to E713, E721 to E724, E731, E732, before the first step.
     """
     from stages.training.precision import AUTO, precision
     from stages.training.sft import train
@@ -68,6 +68,7 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
     examples = prepared(top, run, valid.requests, tokenizer(student), settings)
     if config:
         launch(top, config, "stages.train", run.id)
+    check_sharding(settings)
     generator = load(student)
     settings["precision"] = agreed(
         precision(top, settings.get("precision", AUTO), generator.model.device) if is_main() else ""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.training.processes import agreed, is_main
+from stages.training.processes import agreed, is_main, whole
 
 
 @dataclass
@@ -29,17 +29,19 @@ class Keeper:
     """Measures on valid at the marked steps and saves the best, one folder for each.
 
     Args:
-        accuracy: Answers the valid rows with the student as it is and returns the share that
-            verifies. Among equals, the student that was trained longest is kept.
-        save: Writes the student as it is into a folder.
+        model: The model that is trained, perhaps spread over processes.
+        accuracy: Answers the valid rows with the model as it is and returns the share that
+            verifies. Among equals, the one that was trained longest is kept.
+        save: Writes the model as it is into a folder.
         folder: Where the best one is held until training is over.
         log: Its `evaluations` and `best_step` are filled in.
         marks: The steps at which is measured.
         patience: Measurements without a better one after which training stops; None for never.
     """
 
-    accuracy: Callable[[], float]
-    save: Callable[[Path], None]
+    model: Any
+    accuracy: Callable[[Any], float]
+    save: Callable[[Any, Path], None]
     folder: Path
     log: Log
     marks: set[int]
@@ -63,7 +65,8 @@ class Keeper:
 
     def measure(self, step: int) -> str:
         """Measure, and keep the student if no other is better; every process calls this."""
-        score = agreed(self.accuracy() if is_main() else 0.0)
+        model = whole(self.model)
+        score = agreed(self.accuracy(model) if is_main() else 0.0)
         self.log.evaluations.append({"step": step, "valid_accuracy": round(score, 6)})
         self._stale = 0 if score > self._best else self._stale + 1
         if score >= self._best:
@@ -73,7 +76,7 @@ class Keeper:
                 shutil.rmtree(part, ignore_errors=True)
                 shutil.rmtree(self.best, ignore_errors=True)
                 part.mkdir(parents=True)
-                self.save(part)
+                self.save(model, part)
                 part.rename(self.best)
         return f"valid accuracy {score:.0%}"
 

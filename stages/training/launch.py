@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stages.core.errors import user_error
 
@@ -15,6 +17,19 @@ MARK = "TUTELAGE_LAUNCHED"
 def launched() -> bool:
     """Whether this is one of the processes that `launch` or somebody by hand started."""
     return MARK in os.environ or "LOCAL_RANK" in os.environ
+
+
+def check_sharding(settings: Mapping[str, Any]) -> None:
+    """Refuse an adapter on weights that are spread over processes.
+
+    Raises:
+        UserError: E732.
+    """
+    if settings.get("lora") and os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        raise user_error(
+            "params.yaml", "E732", "train.lora does not work on weights that FSDP shards",
+            "an adapter needs little memory: use accelerate/gpus.yaml, or leave out train.lora",
+        )  # fmt: skip
 
 
 def launch(top: Path, config: str, module: str, *arguments: str) -> None:

@@ -6,6 +6,7 @@ Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (ar
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def adapted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft still uses names of transformers 4
         return get_peft_model(model, config)
+
+
+def under_adapter(model: Any, settings: Mapping[str, Any]) -> Any:
+    """The model under the adapter of ``train.lora``, or as it is where there is none."""
+    lora = settings.get("lora")
+    if not lora:
+        return model
+    rank = lora["rank"]
+    return adapted(
+        model, rank, lora.get("alpha", 2 * rank), settings["seed"],
+        lora.get("dropout", 0.0), lora.get("targets", ALL),
+    )  # fmt: skip
 
 
 def merge(wrapped: Any, adapter: Path) -> Any:

@@ -37,3 +37,26 @@ def agreed(value: Value) -> Value:
 def meet() -> None:
     """Return once every process is here."""
     state().wait_for_everyone()
+
+
+def whole(model: Any) -> Any:
+    """The model with all its weights, for the main process; every process calls this.
+
+    The model itself, unless its weights are spread over the processes (FSDP2): then a copy, put
+    together on the main process's device, and None on the others.
+    """
+    from torch.distributed.tensor import DTensor
+
+    if not any(isinstance(weight, DTensor) for weight in model.parameters()):
+        return model
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from transformers import AutoModelForCausalLM
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights = get_model_state_dict(model, options=options)
+    if not is_main():
+        return None
+    auto: Any = AutoModelForCausalLM
+    copy = auto.from_config(model.config)
+    copy.load_state_dict(weights)
+    return copy.to(state().device)

@@ -18,7 +18,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from stages.engines.local import Generator
 from stages.training import steps
 from stages.training.keeper import Keeper, Log, marks
-from stages.training.lora import ALL, adapted, merge
+from stages.training.lora import merge, under_adapter
 from stages.training.processes import PATIENCE, agreed, is_main, meet, state
 from stages.training.resume import Unfinished
 from stages.training.tokenise import Example
@@ -53,21 +53,20 @@ def train(
     plan = steps.plan([len(e.ids) for e in examples], settings)
     log = Log()
 
-    wrapped = _under_adapter(generator.model, settings)
+    wrapped = under_adapter(generator.model, settings)
 
-    def measured() -> float:
-        generator.model.eval()
+    def measured(model: Any) -> float:
         with torch.autocast(
-            generator.model.device.type, torch.bfloat16, enabled=settings.get("precision") == "bf16"
+            model.device.type, torch.bfloat16, enabled=settings.get("precision") == "bf16"
         ):
-            return accuracy(generator)
+            return accuracy(Generator(model.eval(), generator.tokenizer))
 
-    def save(folder: Path) -> None:
-        wrapped.save_pretrained(folder)
+    def save(model: Any, folder: Path) -> None:
+        (model if wrapped is generator.model else wrapped).save_pretrained(folder)
 
     with TemporaryDirectory() as scratch:
         keeper = Keeper(
-            measured, save, held.folder if held else Path(scratch), log,
+            generator.model, measured, save, held.folder if held else Path(scratch), log,
             marks(len(plan), settings["evaluations"]), settings.get("patience"),
         )  # fmt: skip
         fit(wrapped, examples, plan, settings, log, tell, keeper, held)
@@ -80,17 +79,6 @@ def train(
             generator.tokenizer.save_pretrained(out)
         meet()  # what the folder held is copied
     return log
-
-
-def _under_adapter(model: Any, settings: Mapping[str, Any]) -> Any:
-    lora = settings.get("lora")
-    if not lora:
-        return model
-    rank = lora["rank"]
-    return adapted(
-        model, rank, lora.get("alpha", 2 * rank), settings["seed"],
-        lora.get("dropout", 0.0), lora.get("targets", ALL),
-    )  # fmt: skip
 
 
 def fit(
