@@ -34,7 +34,7 @@ demo: setup ## Distil the embedded tasks into a 135M model, then print the resul
 check: setup ## Check every spec and template; builds nothing
 	@python -m stages.compile --check
 
-plan: setup ## Show what the teacher would be asked, and what is held already
+plan: setup ## Show what the teacher would be asked, what is held already, what training takes
 	@python -m stages.plan
 
 diff: setup ## Show what specs, prompts and requests changed: make diff REV=HEAD~1

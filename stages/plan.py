@@ -1,4 +1,4 @@
-"""What the teacher would be asked, and what that costs: ``python -m stages.plan``.
+"""What the teacher would be asked, and what that and training cost: ``python -m stages.plan``.
 
 Asks nothing and writes nothing.
 """
@@ -12,10 +12,12 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
+from stages.changes.costs import training, training_line
 from stages.compiler.check import checked
 from stages.core.console import clock, entry, root, say
 from stages.engines.prices import Price
 from stages.engines.store import Store, default_path
+from stages.spec.methods import NOTHING
 from stages.teaching.forecast import forecast
 from stages.teaching.plan import Line
 
@@ -28,17 +30,25 @@ def main() -> None:
     top = root()
     project, rows = checked(top)
     teacher, runtime = project.params.teacher, project.params.runtime
+    trained = [training(top, project.params, run) for run in project.params.runs
+               if run.train_on != NOTHING]  # fmt: skip
+    built = [run for run in trained if run.rows is not None]
     if teacher["engine"] == "recorded":
         say("plan: the recorded teacher answers from the rows themselves; nothing is asked for")
+        for run in built:
+            say(training_line(run))
         return
     with Store(default_path()) as store:
         found = forecast(top, project, rows, store)
     if arguments.format == "json":
         told = [{**asdict(line), "because": because} for line, because in found.lines]
-        say(json.dumps({"spent_usd": found.spent, "lines": told}, indent=2))
+        counted = [asdict(run) for run in built]
+        say(json.dumps({"spent_usd": found.spent, "lines": told, "training": counted}, indent=2))
         return
     _print(teacher["model"], found.lines)
     say(_total([line for line, _ in found.lines], found.price, found.spent, runtime.get("max_usd")))
+    for run in built:
+        say(training_line(run))
 
 
 def _print(model: str, lines: list[tuple[Line, str]]) -> None:

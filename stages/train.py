@@ -6,20 +6,31 @@ Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from stages.core.console import Progress, argument, entry, root, say, watch
-from stages.core.jsonl import absent, count_rows, read_json, read_rows, write_json
+from stages.core.jsonl import absent, count_rows, digest, read_json, read_rows, write_json
 from stages.engines.ask import examination
-from stages.engines.local import Generator, LocalEngine
+from stages.engines.local import Generator, LocalEngine, folder_digest
 from stages.engines.local import plan as plan_batches
+from stages.engines.request import Request
 from stages.scoring.judge import by_task, judge
 from stages.spec.methods import NOTHING
+from stages.spec.model import Params, Run
 from stages.spec.read import load_params
+from stages.training.checks import check
+from stages.training.launch import check_sharding, launch, launched
+from stages.training.processes import agreed, is_main
+from stages.training.resume import code, unfinished
 from stages.training.speed import keep
-from stages.training.tokenise import tokenise
+from stages.training.tokenise import Example, tokenise
 
 
 def main() -> None:
@@ -27,61 +38,125 @@ def main() -> None:
     top = root()
     params = load_params(top)
     runs = {item.id: item for item in params.runs}
-    run = argument("run", runs)
-    out, log = top / f"build/checkpoints/{run}", top / f"build/training/{run}"
-    student = top / "build/student"
-    if not student.is_dir():
-        raise absent(student)
-    if runs[run].train_on == NOTHING:
-        shutil.copytree(student, out, dirs_exist_ok=True)
+    run = runs[argument("run", runs)]
+    out, log = top / f"build/checkpoints/{run.id}", top / f"build/training/{run.id}"
+    if not (top / "build/student").is_dir():
+        raise absent(top / "build/student")
+    if run.train_on == NOTHING:
+        shutil.copytree(top / "build/student", out, dirs_exist_ok=True)
         write_json(log / "loss.json", [])
         write_json(log / "valid.json", [])
-        say(f"train {run}: the student as it is")
+        write_json(log / "precision.json", None)
+        say(f"train {run.id}: the student as it is")
         return
+    train_run(top, params, run, out, log)
+
+
+def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None:
+    """Train one run and write what came of it.
+
+    Raises:
+        UserError: E711 to E713, E721 to E724, E731, E732, before the first step.
+    """
+    from stages.training.precision import AUTO, precision
     from stages.training.sft import train
+    from stages.training.student import load, tokenizer
 
-    generator, settings = Generator.load(student), {**params.train, **runs[run].train}
-    mix = top / f"build/mix/{run}.jsonl"
-    rows = read_rows(mix)
-    chosen = next(rows)["strategies"]
-    told = watch(rows, count_rows(mix) - 1, f"tokenise {run}")
-    examples = tokenise(told, generator.tokenizer, settings["max_length"])
-    tokens = sum(len(example.ids) for example in examples)
-    say(f"train {run}: {len(examples)} rows of {tokens / len(examples):.0f} tokens")
-    progress, start = Progress(f"train {run}", "steps"), time.monotonic()
-    measured = train(
-        generator,
-        examples,
-        lambda student: valid_accuracy(top, run, chosen, student, params.evaluate["max_tokens"]),
-        settings,
-        out,
-        progress,
+    student, settings = top / "build/student", {**params.train, **run.train}
+    valid = Valid(top, run, params.evaluate["max_tokens"])
+    config = None if launched() else params.runtime.get("accelerate")
+    examples = prepared(top, run, valid.requests, tokenizer(student), settings)
+    if config:
+        launch(top, config, "stages.train", run.id)
+    check_sharding(settings)
+    generator = load(student)
+    settings["precision"] = agreed(
+        precision(top, settings.get("precision", AUTO), generator.model.device) if is_main() else ""
     )
-    keep(top, params.student, round(tokens * settings["epochs"]), time.monotonic() - start)
-    write_json(log / "loss.json", measured.steps)
-    write_json(log / "valid.json", measured.evaluations)
+    tokens = sum(len(example.ids) for example in examples)
+    if is_main():
+        say(
+            f"train {run.id}: {len(examples)} rows of {tokens / len(examples):.0f} tokens, "
+            f"{settings['precision']} on {generator.model.device.type}"
+        )
+    key = digest([
+        folder_digest(student), settings, valid.limit, code(top),
+        [_sha256(file) for file in (valid.mix, valid.folder / "valid.jsonl",
+                                    valid.folder / "tasks.json")],
+        [version(name) for name in ("torch", "transformers", "peft")],
+    ])  # fmt: skip
+    every, names = params.runtime.get("checkpoint"), [item.id for item in params.runs]
+    with unfinished(top, run.id, names, key, every) as held:
+        found, start = held.newest(), time.monotonic()
+        if found and is_main():
+            say(f"train {run.id}: goes on from step {found[1]['step']}")
+        measured = train(
+            generator, examples, valid.accuracy, settings, out,
+            Progress(f"train {run.id}", "steps"), held,
+        )  # fmt: skip
+        if not is_main():
+            return
+        keep(top, params.student, measured.tokens, time.monotonic() - start)
+        write_json(log / "loss.json", measured.steps)
+        write_json(log / "valid.json", measured.evaluations)
+        device = generator.model.device.type
+        write_json(log / "precision.json", {"device": device, "precision": settings["precision"]})
+        held.remove()
     best = max(item["valid_accuracy"] for item in measured.evaluations)
-    say(f"train {run}: best on valid at step {measured.best_step}, accuracy {best:.0%}")
+    say(f"train {run.id}: best on valid at step {measured.best_step}, accuracy {best:.0%}")
 
 
-def valid_accuracy(
-    top: Path, run: str, chosen: dict[str, str], generator: Generator, limit: int
-) -> float:
-    """Mean over tasks of the accuracy on the valid rows, greedy."""
-    folder = top / f"build/compiled/runs/{run}"
-    tasks = read_json(folder / "tasks.json")
-    rows = list(read_rows(folder / "valid.jsonl"))
-    asked = [examination(LIVE, row, chosen, limit) for row in rows]
-    texts = {}
-    for batch in plan_batches(asked, {item.key for item in asked}, generator):
-        for item, completion in zip(batch, generator.generate(batch), strict=True):
-            texts[item.key] = completion.text
-    right = {
-        row["id"]: judge(texts[item.key], row, tasks[row["task"]]).correct
-        for row, item in zip(rows, asked, strict=True)
-    }
-    groups = [group for group in by_task(rows, tasks).values() if group]
-    return sum(sum(right[row["id"]] for row in g) / len(g) for g in groups) / len(groups)
+def prepared(
+    top: Path,
+    run: Run,
+    asked: Sequence[tuple[str, Request]],
+    tokenizer: Any,
+    settings: dict[str, Any],
+) -> list[Example]:
+    """The run's training rows as token ids, checked."""
+    name = f"build/mix/{run.id}.jsonl"
+
+    def rows() -> Iterator[Any]:
+        return islice(read_rows(top / name), 1, None)
+
+    told = watch(rows(), count_rows(top / name) - 1, f"tokenise {run.id}", tell=is_main())
+    limit, truncated = settings["max_length"], settings.get("truncated", 0.0)
+    examples = tokenise(told, tokenizer, limit, truncated)
+    check(name, rows(), examples, asked, tokenizer)
+    return examples
+
+
+class Valid:
+    """The valid rows of a run, as the student is asked them, and how its answers are judged."""
+
+    def __init__(self, top: Path, run: Run, limit: int) -> None:
+        self.folder, self.limit = top / f"build/compiled/runs/{run.id}", limit
+        self.mix = top / f"build/mix/{run.id}.jsonl"
+        chosen = next(read_rows(self.mix))["strategies"]
+        self._tasks = read_json(self.folder / "tasks.json")
+        self._rows = list(read_rows(self.folder / "valid.jsonl"))
+        self.requests = [(row["task"], examination(LIVE, row, chosen, limit)) for row in self._rows]
+
+    def accuracy(self, generator: Generator) -> float:
+        """Mean over tasks of the accuracy, greedy."""
+        asked, texts = [item for _, item in self.requests], {}
+        for batch in plan_batches(asked, {item.key for item in asked}, generator):
+            for item, completion in zip(batch, generator.generate(batch), strict=True):
+                texts[item.key] = completion.text
+        right = {
+            row["id"]: judge(texts[item.key], row, self._tasks[row["task"]]).correct
+            for row, item in zip(self._rows, asked, strict=True)
+        }
+        groups = [group for group in by_task(self._rows, self._tasks).values() if group]
+        return sum(sum(right[row["id"]] for row in g) / len(g) for g in groups) / len(groups)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        whole = hashlib.sha256()
+        while block := opened.read(1 << 22):
+            whole.update(block)
+    return whole.hexdigest()
 
 
 class _Live:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from stages.changes.costs import Costs, costs
+from stages.changes.costs import Costs, costs, training_line
 from stages.changes.pending import ABSENT, Cause, Pending, pending
 from stages.core.console import clock, entry, root, say
 from stages.spec.read import load_params
@@ -89,27 +89,12 @@ def _costs(found: Costs) -> Iterator[str]:
             f"teacher: {teaching.requests} requests, about {teaching.tokens:,} tokens, {usd}, "
             f"{time}; `make plan` has the tasks"
         )
-    for run in found.training:
-        about = f"training {run.run}"
-        if run.rows is None:
-            yield f"{about}: no figure yet, as build/mix has no rows for it"
-            continue
-        line = f"{about}: {run.rows} rows, {_count(run.epochs, 'epoch')}"
-        if run.tokens is not None:
-            line += f", about {run.tokens:,} tokens"
-        if run.seconds is None:
-            yield f"{line}; no figure yet for the time"
-        else:
-            yield f"{line}, about {clock(run.seconds)} at {run.speed:.0f} tokens/s, as measured"
+    yield from map(training_line, found.training)
     known = [item for item in found.answers if item.count is not None]
     if known:
         yield "answers of the student: " + ", ".join(f"{item.stage} {item.count}" for item in known)
     if unknown := [item.stage for item in found.answers if item.count is None]:
         yield f"answers of the student: no figure yet for {', '.join(unknown)}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -182,6 +182,7 @@ class Copy:
             params["train"].update(
                 seed=1, epochs=6, batch_size=4, learning_rate=0.01, max_length=2048, evaluations=2
             )
+            params["train"]["precision"] = "fp32"  # what `auto` finds is the machine's
             params["evaluate"]["max_tokens"] = 24
             params["runtime"]["concurrency"] = 4
 

@@ -334,8 +334,10 @@ def _kill_at_every_slow_stage(copy: Copy, teacher: Teacher) -> dict[str, bytes]:
     teacher.gate = None
     teacher.open.set()
 
-    checkpoint = copy.root / "build/checkpoints/selected/model.safetensors"
-    log = copy.kill("train@selected", checkpoint.is_file)
+    with edited(copy.root / "params.yaml") as params:
+        params["runtime"]["checkpoint"] = 0  # one after each step; re-runs nothing
+    unfinished = copy.root / ".cache/unfinished"
+    log = copy.kill("train@selected", lambda: len(list(unfinished.glob("*/*/progress.json"))) > 0)
     assert not (copy.root / "build/training/selected/valid.json").exists()
     wanted = 2 * TAKES["train"]
     assert f"teach symbolic: {wanted} rationales, {wanted - 5} asked for, 5 held" in log
@@ -351,7 +353,9 @@ def _kill_at_every_slow_stage(copy: Copy, teacher: Teacher) -> dict[str, bytes]:
             before.update(copy.rows())
         return copy.rows().total() > before.total()
 
-    copy.kill("evaluate@selected", answering, whole=False)
+    log = copy.kill("evaluate@selected", answering, whole=False)
+    assert re.search(r"^train selected: goes on from step [1-9]", log, re.M)
+    assert list(unfinished.iterdir()) == []
     held = copy.rows()[copy.model(trained)]
     assert 0 < held < 3 * TAKES["test"]
 

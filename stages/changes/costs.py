@@ -5,19 +5,21 @@ Counted on what the last build holds where a stage before would change it: about
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from stages.compiler.check import checked
+from stages.core.console import clock
 from stages.core.jsonl import count_rows, read_rows
 from stages.engines.store import Store, default_path
 from stages.spec.decoding import Decoding
 from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
 from stages.teaching.forecast import forecast
+from stages.training.memory import Memory, estimate
 from stages.training.speed import measured
 
 LOOKED_AT = 1000
@@ -48,6 +50,7 @@ class Training:
         rows: None when there is no mix yet.
         tokens: Of all epochs, without those of the chat template; None when they cannot be counted.
         speed: Tokens a second when a run of this student was last trained here; None when none was.
+        memory: At the peak of a step; None when it cannot be told.
     """
 
     run: str
@@ -55,6 +58,7 @@ class Training:
     epochs: int
     tokens: int | None
     speed: float | None
+    memory: Memory | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -90,7 +94,7 @@ def costs(top: Path, params: Params, stages: Iterable[str]) -> Costs:
     runs = {run.id: run for run in params.runs}
     return Costs(
         _teaching(top) if asks and params.teacher["engine"] != "recorded" else None,
-        [_training(top, params, runs[key]) for stage, key in parts
+        [training(top, params, runs[key]) for stage, key in parts
          if stage == "train" and key in runs and runs[key].train_on != NOTHING],
         [_answers(top, params, stage, key) for stage, key in parts
          if stage in ("probe", "evaluate")],
@@ -111,34 +115,70 @@ def _teaching(top: Path) -> Teaching:
     )
 
 
-def _training(top: Path, params: Params, run: Run) -> Training:
+def training(top: Path, params: Params, run: Run) -> Training:
+    """What training one run costs, counted on the rows of the last build."""
     settings = {**params.train, **run.train}
     file = top / f"build/mix/{run.id}.jsonl"
     speed = measured(top, params.student)
     if not file.is_file():
         return Training(run.id, None, settings["epochs"], None, speed)
     count = count_rows(file) - 1
-    tokens = _tokens(top, islice(read_rows(file), 1, 1 + LOOKED_AT))
-    looked_at = min(count, LOOKED_AT)
-    whole = None
-    if tokens is not None and looked_at:
-        whole = round(tokens / looked_at * count * settings["epochs"])
-    return Training(run.id, count, settings["epochs"], whole, speed)
+    rows = _lengths(top, islice(read_rows(file), 1, 1 + LOOKED_AT))
+    if not rows:
+        return Training(run.id, count, settings["epochs"], None, speed)
+    tokens = sum(prompt + completion for prompt, completion in rows)
+    whole = round(tokens / len(rows) * count * settings["epochs"])
+    largest = _largest(rows, settings)
+    answers = round(largest * sum(completion for _, completion in rows) / tokens)
+    memory = estimate(top / "build/student", settings, largest, answers)
+    return Training(run.id, count, settings["epochs"], whole, speed, memory)
 
 
-def _tokens(top: Path, rows: Iterable[dict[str, Any]]) -> int | None:
-    """Tokens of prompts and completions; None without the student's tokenizer."""
+def training_line(run: Training) -> str:
+    """That in words."""
+    about = f"training {run.run}"
+    if run.rows is None:
+        return f"{about}: no figure yet, as build/mix has no rows for it"
+    line = f"{about}: {run.rows} rows, {run.epochs} epoch{'' if run.epochs == 1 else 's'}"
+    if run.tokens is not None:
+        line += f", about {run.tokens:,} tokens"
+    if run.seconds is None:
+        line += "; no figure yet for the time"
+    else:
+        line += f", about {clock(run.seconds)} at {run.speed:.0f} tokens/s, as measured"
+    if run.memory:
+        parts = {key: value for key, value in asdict(run.memory).items() if key != "libraries"}
+        named = ", ".join(f"{key} {value / 1e9:.1f}" for key, value in parts.items())
+        line += f"; about {run.memory.total / 1e9:.1f} GB of memory ({named})"
+    return line
+
+
+def _largest(rows: Sequence[tuple[int, int]], settings: Mapping[str, Any]) -> int:
+    """Padded tokens of the largest pass: as many of the longest row as a step has rows."""
+    longest = max(sum(row) for row in rows)
+    size: int = settings["batch_size"] * longest
+    if settings.get("batch_tokens"):
+        size = round(settings["batch_tokens"] * longest * len(rows) / sum(map(sum, rows)))
+    return max(longest, min(size, settings.get("micro_tokens") or size))
+
+
+def _lengths(top: Path, rows: Iterable[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Tokens of each prompt and completion; none without the student's tokenizer."""
     file = top / "build/student/tokenizer.json"
     if not file.is_file():
-        return None
+        return []
     from tokenizers import Tokenizer
 
-    texts = [
-        text for row in rows
-        for text in (*(message["content"] for message in row["messages"]), row["completion"])
-    ]  # fmt: skip
-    found = Tokenizer.from_file(str(file)).encode_batch(texts, add_special_tokens=False)
-    return sum(len(each.ids) for each in found)
+    tokenizer: Any = Tokenizer.from_file(str(file))
+
+    def count(texts: list[str]) -> int:
+        found = tokenizer.encode_batch(texts, add_special_tokens=False)
+        return sum(map(len, found))
+
+    return [
+        (count([message["content"] for message in row["messages"]]), count([row["completion"]]))
+        for row in rows
+    ]
 
 
 def _answers(top: Path, params: Params, stage: str, key: str) -> Answers:

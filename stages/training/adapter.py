@@ -2,14 +2,10 @@
 
 An adapter is named by all that decides it, and its answers are held in the store under that name,
 so that no adapter is trained whose answers are held, and none is kept.
-
-Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106.09685), on
-every linear layer but the head.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -21,7 +17,10 @@ from stages.core.errors import user_error
 from stages.core.jsonl import digest
 from stages.engines.local import Generator, LocalEngine, plan, silent
 from stages.engines.request import Deliver, Request
-from stages.training.tokenise import Example, batches, tokenise
+from stages.training.keeper import Log
+from stages.training.lora import adapted
+from stages.training.steps import plan as plan_steps
+from stages.training.tokenise import Example, tokenise
 
 Tell = Callable[[int, int, int, str], None]
 RECIPE = {"version": 1, "batch_size": 4, "warmup_ratio": 0.06, "weight_decay": 0.0, "scale": 2}
@@ -119,27 +118,15 @@ def _adapted(
     generator: Generator, examples: Sequence[Example], settings: Mapping[str, Any], tell: Tell
 ) -> Iterator[Generator]:
     """The student under a freshly trained adapter; its own weights are as before afterwards."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import set_seed
+    from stages.training.sft import fit
 
-    from stages.training.sft import Log, fit
-
-    set_seed(settings["seed"])  # decides the adapter's first weights
-    config = LoraConfig(
-        r=settings["rank"],
-        lora_alpha=settings["scale"] * settings["rank"],
-        lora_dropout=0.0,
-        target_modules="all-linear",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft still uses names of transformers 4
-        wrapped: Any = get_peft_model(generator.model, config)
+    rank, scale = settings["rank"], settings["scale"]
+    wrapped = adapted(generator.model, rank, scale * rank, settings["seed"])
     try:
         lengths = [len(example.ids) for example in examples]
-        steps = batches(lengths, settings["batch_size"], settings["epochs"], settings["seed"])
         # peft's wrapper has a forward of its own; the layers are in the model under it
         model = wrapped.get_base_model()
-        fit(model, examples, steps, settings, Log(), tell)
+        fit(model, examples, plan_steps(lengths, settings), settings, Log(), tell)
         yield Generator(model.eval(), generator.tokenizer)
     finally:
         wrapped.unload()

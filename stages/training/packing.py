@@ -52,9 +52,19 @@ def _padded(examples: Sequence[Example]) -> tuple[Batch, list[int]]:
     return {"input_ids": ids, "position_ids": positions}, [*range(0, ids.numel(), width)]
 
 
+INPUTS = ("input_ids", "position_ids", "attention_mask", "layout")
+PER_TOKEN = {"scored", "labels", "teacher_scored", "teacher_labels", "tops", "chances"}
+"""What of a batch has an entry for each completion token."""
+
+
+def unlearned(batch: Batch) -> Batch:
+    """A batch of which nothing is learned."""
+    return {name: value[:0] if name in PER_TOKEN else value for name, value in batch.items()}
+
+
 def inputs(batch: Batch) -> Batch:
     """What of a batch goes into the model."""
-    return {key: value for key, value in batch.items() if key not in ("scored", "labels")}
+    return {name: batch[name] for name in INPUTS if name in batch}
 
 
 def hidden_states(model: Any, batch: Batch) -> torch.Tensor:

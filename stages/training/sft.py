@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial, wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
-from accelerate.utils import send_to_device
-from torch.nn import LinearCrossEntropyOptions
-from torch.nn.functional import cross_entropy, linear_cross_entropy
-from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from torch.utils.data import DataLoader, Dataset
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from stages.engines.local import Generator
-from stages.training.packing import Batch, hidden_states, inputs, pack, packed_attention
-from stages.training.tokenise import Example, batches
-
-Tell = Callable[[int, int, int, str], None]
-
-
-@dataclass
-class Log:
-    """`steps`: step, loss, learning rate; `evaluations`: step, accuracy on valid."""
-
-    steps: list[dict[str, float]] = field(default_factory=list)
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-    best_step: int = 0
+from stages.training import steps
+from stages.training.keeper import Keeper, Log, marks
+from stages.training.lora import merge, under_adapter
+from stages.training.objective import HardTargets, Objective, has_linear_head
+from stages.training.packing import Batch, packed_attention, unlearned
+from stages.training.processes import PATIENCE, agreed, is_main, meet, state
+from stages.training.resume import Unfinished
+from stages.training.tokenise import Example
+from stages.training.watch import Tell, Watch
 
 
 def train(
@@ -40,8 +34,12 @@ def train(
     settings: Mapping[str, Any],
     out: Path,
     tell: Tell,
+    held: Unfinished | None = None,
+    objective: Objective | None = None,
 ) -> Log:
-    """Fine-tune all weights and keep the checkpoint with the best accuracy on `valid`.
+    """Fine-tune the student and keep the checkpoint with the best accuracy on `valid`.
+
+    All weights, or with ``train.lora`` an adapter, which is merged into the checkpoint.
 
     Args:
         generator: The student; its model is changed in place.
@@ -51,13 +49,37 @@ def train(
         settings: ``train`` of ``params.yaml``.
         out: Where the best checkpoint is saved.
         tell: Called with (step, steps, tokens so far, note).
+        held: Where a training that was killed left off, and this one leaves its checkpoints.
+        objective: What is minimised; cross-entropy on the rows' own tokens when None.
     """
-    plan = batches(
-        [len(e.ids) for e in examples], settings["batch_size"], settings["epochs"], settings["seed"]
-    )
+    plan = steps.plan([len(e.ids) for e in examples], settings)
     log = Log()
-    keeper = _Keeper(generator, accuracy, out, log, _marks(len(plan), settings["evaluations"]))
-    fit(generator.model, examples, plan, settings, log, tell, keeper.after)
+
+    wrapped = under_adapter(generator.model, settings)
+
+    def measured(model: Any) -> float:
+        with torch.autocast(
+            model.device.type, torch.bfloat16, enabled=settings.get("precision") == "bf16"
+        ):
+            return accuracy(Generator(model.eval(), generator.tokenizer))
+
+    def save(model: Any, folder: Path) -> None:
+        (model if wrapped is generator.model else wrapped).save_pretrained(folder)
+
+    with TemporaryDirectory() as scratch:
+        keeper = Keeper(
+            generator.model, measured, save, held.folder if held else Path(scratch), log,
+            marks(len(plan), settings["evaluations"]), settings.get("patience"),
+        )  # fmt: skip
+        fit(wrapped, examples, plan, settings, log, tell, keeper, held, objective)
+        if is_main():
+            best = cast(Path, keeper.best)
+            if wrapped is generator.model:
+                shutil.copytree(best, out, dirs_exist_ok=True)
+            else:
+                merge(wrapped, best).save_pretrained(out)
+            generator.tokenizer.save_pretrained(out)
+        meet()  # what the folder held is copied
     return log
 
 
@@ -68,22 +90,34 @@ def fit(
     settings: Mapping[str, Any],
     log: Log,
     tell: Tell,
-    after: Callable[[int], str] = lambda step: "",
+    keeper: Keeper | None = None,
+    held: Unfinished | None = None,
+    objective: Objective | None = None,
 ) -> None:
     """Take the planned steps on all weights that ask for a gradient.
 
     Args:
         model: Changed in place.
         examples: What the plan's indices stand for.
-        plan: The examples of each step; see `batches`.
-        settings: `seed`, `learning_rate`, `warmup_ratio`, `weight_decay`.
-        log: Its `steps` are filled in.
+        plan: The examples of each step; see `steps.plan`.
+        settings: `seed`, `learning_rate`, `warmup_ratio`, `weight_decay`; and, where they are
+            there, `micro_tokens`, `checkpointing`, `precision`.
+        log: Its `steps` and `tokens` are filled in.
         tell: Called with (step, steps, tokens so far, note).
-        after: Called with each step's number when it is done; what it returns is told as a note.
+        keeper: Asked after each step whether to measure, and whether to stop.
+        held: Whose newest checkpoint is gone on from, and which gets new ones.
+        objective: What is minimised; cross-entropy on the rows' own tokens when None.
     """
-    with TemporaryDirectory() as scratch:
+    found = agreed(held.newest() if held else None)
+    student = model.get_base_model() if hasattr(model, "get_base_model") else model
+    objective = objective or HardTargets(has_linear_head(student, examples[0]))
+    with (
+        TemporaryDirectory() as scratch,
+        packed_attention(student, examples) as packed,
+        _loss_by_labels(model, student, objective),
+    ):
         arguments = TrainingArguments(
-            output_dir=scratch,
+            output_dir=str(held.folder) if held else scratch,
             max_steps=len(plan),
             learning_rate=settings["learning_rate"],
             lr_scheduler_type="linear",
@@ -92,132 +126,118 @@ def fit(
             optim="adamw_torch_fused",
             max_grad_norm=1.0,
             seed=settings["seed"],
+            bf16=settings.get("precision") == "bf16",
+            activation_checkpointing=settings.get("checkpointing", False),
             use_cpu=not torch.cuda.is_available(),
             logging_steps=1,
             logging_nan_inf_filter=False,
-            save_strategy="no",
+            save_strategy="no",  # `Watch` asks for checkpoints
             report_to="none",
             disable_tqdm=True,
             remove_unused_columns=False,
+            ddp_timeout=round(PATIENCE.total_seconds()),
+            ddp_find_unused_parameters=False,
         )
         trainer = _CompletionTrainer(
             model=model,
             args=arguments,
-            train_dataset=list(examples),
-            callbacks=[_Watch(plan, examples, log, after, tell)],
+            train_dataset=cast(
+                Any,
+                _Steps(
+                    examples,
+                    plan,
+                    settings.get("micro_tokens"),
+                    partial(objective.collate, packed=packed),
+                ),
+            ),
+            callbacks=[Watch(plan, examples, log, tell, keeper, held, found and found[1])],
         )
-        trainer.plan = plan
+        trainer.loss_is_scaled_for_ga = True  # by `_CompletionTrainer.compute_loss`
         trainer.remove_callback(PrinterCallback)
-        trainer.linear_head = has_linear_head(model, examples[0])
-        with packed_attention(model, examples) as trainer.packed:
-            trainer.train()
+        trainer.train(resume_from_checkpoint=str(found[0]) if found else None)
 
 
-def _marks(steps: int, evaluations: int) -> set[int]:
-    return {round(steps * (i + 1) / evaluations) for i in range(evaluations)} - {0}
+class _Steps(Dataset[dict[str, Any]]):
+    """The passes that this process takes over each step, and the step's completion tokens."""
+
+    def __init__(
+        self, examples: Sequence[Example], plan: list[list[int]], limit: int | None,
+        collate: Callable[[Sequence[Example]], Batch],
+    ) -> None:  # fmt: skip
+        self._examples, self._plan, self._limit, self._collate = examples, plan, limit, collate
+        self._lengths = [len(example.ids) for example in examples]
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __getitem__(self, at: int) -> dict[str, Any]:
+        step, here = self._plan[at], state()
+        cut = steps.passes(step, self._lengths, self._limit, here.num_processes)
+        return {
+            "passes": [self._collated(rows, step) for rows in cut[here.process_index]],
+            "tokens": steps.targets(self._examples, step),
+        }
+
+    def _collated(self, rows: list[int], step: list[int]) -> Batch:
+        if rows:
+            return self._collate([self._examples[row] for row in rows])
+        # nothing to learn from, but every process has to take part in every pass
+        shortest = min((self._examples[row] for row in step), key=lambda e: len(e.ids))
+        return unlearned(self._collate([shortest]))
 
 
 class _CompletionTrainer(Trainer):
-    """Trainer with planned batches, and logits computed for completion tokens only."""
-
-    plan: list[list[int]]
-    packed: bool
-    linear_head: bool
+    """Trainer whose steps are planned, cut into passes, and scaled by their own tokens."""
 
     def get_train_dataloader(self) -> DataLoader[Any]:
+        planned = cast(Any, self.train_dataset)
         return DataLoader(
-            cast(Any, self.train_dataset),
-            batch_sampler=self.plan,
-            collate_fn=partial(pack, packed=self.packed),
+            planned,
+            batch_sampler=[[at] for at in range(len(planned))],
+            collate_fn=lambda items: items[0],
         )
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        whole = torch.tensor(0.0, device=self.args.device)
+        for left, part in zip(range(len(inputs["passes"]))[::-1], inputs["passes"], strict=True):
+            with self.accelerator.no_sync(model) if left else nullcontext():
+                whole = whole + super().training_step(model, part, inputs["tokens"])
+        return whole
 
     def compute_loss(
         self,
         model: Any,
-        batch: Batch,
+        inputs: Batch,
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        count = len(batch["labels"]) if num_items_in_batch is None else num_items_in_batch
-        return completion_loss(model, batch, self.linear_head) / count
+        total: torch.Tensor = model(**inputs, step=self.state.global_step)
+        # gradients and told losses are averaged over processes, of which each has its part alone
+        loss: torch.Tensor = total * self.accelerator.num_processes / num_items_in_batch
+        return loss
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        return 0  # nobody reads it
 
 
-def completion_loss(model: Any, batch: Batch, linear_head: bool = True) -> torch.Tensor:
-    """Summed cross-entropy over the completion tokens of a batch of `pack`.
+@contextmanager
+def _loss_by_labels(model: Any, student: Any, objective: Objective) -> Iterator[None]:
+    """Called with labels, the model returns the loss; else it does what it always did.
 
-    A linear head, a fifth of a small model's work, is applied to those positions alone, and where
-    they are many, in chunks, so that the logits of all are never held at once. Models that cap or
-    scale their logits compute them themselves.
+    Through the model's own call, because that is where processes exchange weights and gradients.
     """
-    if not linear_head:
-        logits = model(use_cache=False, **inputs(batch)).logits.flatten(0, 1)[batch["scored"]]
-        return cross_entropy(logits.float(), batch["labels"], reduction="sum")
-    head, hidden = model.get_output_embeddings(), hidden_states(model, batch)
-    many = len(hidden) >= hidden.shape[1]
-    return linear_cross_entropy(
-        hidden, head.weight, batch["labels"], linear_bias=head.bias, reduction="sum",
-        options=LinearCrossEntropyOptions() if many else None,
-    )  # fmt: skip
+    usual = model.forward
 
+    @wraps(usual)
+    def forward(*inputs: Any, **named: Any) -> Any:
+        if named.get("labels") is None:
+            return usual(*inputs, **named)
+        return objective.loss(student, named, named.pop("step"))
 
-@torch.no_grad()
-def has_linear_head(model: Any, example: Example) -> bool:
-    """Whether the logits are the last hidden states times the head, tried on a row."""
-    batch = send_to_device(pack([example], packed=False), model.device)
-    whole = model(use_cache=False, **inputs(batch)).logits[0, batch["scored"]]
-    alone = model.get_output_embeddings()(hidden_states(model, batch))
-    return torch.allclose(whole, alone, rtol=1e-2, atol=1e-2)
-
-
-@dataclass
-class _Keeper:
-    """Measures on valid at the marked steps and saves the best."""
-
-    generator: Generator
-    accuracy: Callable[[Generator], float]
-    out: Path
-    log: Log
-    marks: set[int]
-    best: float = -1.0
-
-    def after(self, step: int) -> str:
-        return self.measure(step) if step in self.marks else ""
-
-    def measure(self, step: int) -> str:
-        model = self.generator.model.eval()
-        score = self.accuracy(self.generator)
-        self.log.evaluations.append({"step": step, "valid_accuracy": round(score, 6)})
-        if score >= self.best:
-            self.best, self.log.best_step = score, step
-            self.out.mkdir(parents=True, exist_ok=True)
-            model.save_pretrained(self.out)
-            self.generator.tokenizer.save_pretrained(self.out)
-        model.train()
-        return f"valid accuracy {score:.0%}"
-
-
-class _Watch(TrainerCallback):
-    def __init__(
-        self,
-        plan: list[list[int]],
-        examples: Sequence[Example],
-        log: Log,
-        after: Callable[[int], str],
-        tell: Tell,
-    ) -> None:
-        self._tokens = [sum(len(examples[i].ids) for i in batch) for batch in plan]
-        self._log, self._after, self._tell, self._seen, self._note = log, after, tell, 0, ""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._seen += self._tokens[state.global_step - 1]
-        self._note = self._after(state.global_step) or self._note
-        self._tell(state.global_step, len(self._tokens), self._seen, self._note)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if logs and "loss" in logs:
-            row = {
-                "step": state.global_step,
-                "loss": logs["loss"],
-                "learning_rate": logs["learning_rate"],
-            }
-            self._log.steps.append(row)
+    model.forward = forward
+    try:
+        yield
+    finally:
+        vars(model).pop("forward", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stages.core.errors import user_error
@@ -13,22 +13,34 @@ from stages.engines.local import encode
 
 @dataclass(frozen=True)
 class Example:
-    """One training row: `ids` are prompt then completion; loss is on ``ids[prompt:]`` alone."""
+    """One training row: `ids` are prompt then completion; loss is on ``ids[prompt:]`` alone.
+
+    `cut` tells that its end is missing.
+    """
 
     id: str
     ids: list[int]
     prompt: int
+    cut: bool = False
 
 
-def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int) -> list[Example]:
+def tokenise(
+    rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int, truncated: float = 0.0
+) -> list[Example]:
     """Tokenise prompt and completion apart, as they are met at inference.
 
     The completion ends with the end-of-turn token, so that the student learns to stop
     (trl issue 1623).
 
+    Args:
+        rows: With `id`, `messages`, `completion`, perhaps `api`.
+        tokenizer: The student's.
+        max_length: Tokens that a row may have.
+        truncated: Share of the rows that may be longer and lose their end.
+
     Raises:
-        UserError: E711 no rows, E712 rows longer than `max_length` tokens, E713 a chat template
-            whose turn does not end with the tokenizer's end token.
+        UserError: E711 no rows, E712 too many rows longer than `max_length` tokens, E713 a chat
+            template whose turn does not end with the tokenizer's end token.
     """
     made, end = [], None
     for row in rows:
@@ -44,15 +56,20 @@ def tokenise(rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int)
             "look at build/yield for why rows were dropped",
         )  # fmt: skip
     long = [example for example in made if len(example.ids) > max_length]
-    if long:
+    if len(long) > truncated * len(made):
         longest = max(len(example.ids) for example in long)
+        allowed = f", and train.truncated allows {truncated:.1%} of them" if truncated else ""
         raise user_error(
             "params.yaml", "E712",
             f"{len(long)} of {len(made)} training rows are longer than train.max_length, "
-            f"{max_length} tokens; the longest has {longest}, the first is {long[0].id}",
+            f"{max_length} tokens{allowed}; the longest has {longest}, the first is {long[0].id}",
             f"raise train.max_length to {longest}, or shorten the rationales",
         )  # fmt: skip
-    return made
+    return [
+        replace(example, ids=example.ids[:max_length], cut=True)
+        if len(example.ids) > max_length else example
+        for example in made
+    ]  # fmt: skip
 
 
 def end_of_turn(tokenizer: Any) -> int:

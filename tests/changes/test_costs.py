@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stages import why
-from stages.changes.costs import Answers, Costs, Teaching, Training, costs
+from stages.changes.costs import Answers, Costs, Teaching, Training, costs, training_line
 from stages.compiler.check import checked
 from stages.core.jsonl import write_json, write_rows
 from stages.engines.store import Store, default_path
 from stages.spec.read import load_params
 from stages.teaching.forecast import forecast
+from stages.training.memory import estimate
 from stages.training.speed import keep, measured
 from tests.pipeline import edited
 from tests.projects import Copy
@@ -68,6 +70,23 @@ def test_time_is_told_by_what_was_measured_here(built: Copy) -> None:
         "teacher: 3 requests, about 1,200 tokens, 0.50 USD, about 1:01; `make plan` has the tasks",
         "training direct: 2 rows, 3 epochs, about 36 tokens, about 0:09 at 4 tokens/s, as measured",
     ]
+
+
+def test_memory_is_told_of_the_largest_step(built: Copy, tiny: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny / name, built.root / "build/student")
+    params = load_params(built.root)
+    (training,) = costs(built.root, params, ["train@direct"]).training
+    # four rows of six tokens, two of them completion
+    assert training.memory == estimate(tiny, {}, 24, 8)
+    assert training_line(training) == (
+        "training direct: 2 rows, 3 epochs, about 36 tokens; no figure yet for the time; about "
+        "0.5 GB of memory (weights 0.0, gradients 0.0, optimizer 0.0, activations 0.0, logits 0.0)"
+    )
+    with edited(built.root / "params.yaml") as changed:
+        changed["train"]["micro_tokens"] = 12
+    (training,) = costs(built.root, load_params(built.root), ["train@direct"]).training
+    assert training.memory == estimate(tiny, {}, 12, 4)
 
 
 def test_a_damaged_measure_is_none(built: Copy) -> None:

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from stages.engines.local import Generator
 from stages.engines.request import Request
+from stages.training.objective import completion_loss, has_linear_head
 from stages.training.packing import pack, packed_attention
-from stages.training.sft import completion_loss, has_linear_head
 from stages.training.tokenise import Example
 from tests.models import random_model
 

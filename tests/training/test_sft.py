@@ -9,8 +9,10 @@ import torch
 
 from stages.engines.local import Generator
 from stages.engines.request import Request
+from stages.training.keeper import Log
+from stages.training.objective import completion_loss
 from stages.training.packing import pack
-from stages.training.sft import Log, completion_loss, train
+from stages.training.sft import train
 from stages.training.tokenise import Example, tokenise
 
 SETTINGS = {
@@ -108,6 +110,67 @@ def test_training_twice_gives_the_same_weights(tiny: Path, tmp_path: Path) -> No
     assert logs[0] == logs[1]
     assert [item["step"] for item in logs[0].steps] == list(range(1, 7))
     assert {"step", "loss", "learning_rate"} == logs[0].steps[0].keys()
+
+
+@pytest.mark.parametrize("cut", [{"micro_tokens": 70}, {"checkpointing": True}])
+def test_neither_passes_nor_checkpointing_change_the_training(
+    tiny: Path, tmp_path: Path, cut: dict[str, Any]
+) -> None:
+    whole = trained(tiny, tmp_path / "whole", epochs=3, batch_size=4)
+    other = trained(tiny, tmp_path / "other", epochs=3, batch_size=4, **cut)
+    for one, two in zip(whole[1].steps, other[1].steps, strict=True):
+        # a mean of the passes' means would differ in the second digit
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    kept = [weights(Generator.load(tmp_path / name)) for name in ("whole", "other")]
+    for name, value in kept[0].items():
+        assert torch.allclose(value, kept[1][name], atol=1e-4)
+
+
+def test_bf16_is_near_fp32_and_keeps_fp32_weights(tiny: Path, tmp_path: Path) -> None:
+    exact = trained(tiny, tmp_path / "exact", epochs=2)[1].steps
+    generator, log = trained(tiny, tmp_path / "rough", epochs=2, precision="bf16")
+    losses = [step["loss"] for step in log.steps]
+    assert losses == pytest.approx([step["loss"] for step in exact], rel=0.02)
+    assert losses != [step["loss"] for step in exact]
+    assert {value.dtype for value in weights(generator).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("scores", "measured", "best"),
+    [([0.2, 0.2, 0.2, 0.9], 3, 3), ([0.1, 0.2, 0.3, 0.2, 0.2, 0.9], 5, 3)],
+)
+def test_training_stops_when_valid_gets_no_better(
+    tiny: Path, tmp_path: Path, scores: list[float], measured: int, best: int
+) -> None:
+    left = iter(scores)
+    _, log = trained(
+        tiny, tmp_path / "out", lambda generator: next(left), epochs=6, evaluations=6, patience=2
+    )
+    assert [item["valid_accuracy"] for item in log.evaluations] == scores[:measured]
+    assert len(log.steps) == 2 * measured
+    assert log.best_step == 2 * best
+
+
+def test_an_adapter_is_measured_and_merged(tiny: Path, tmp_path: Path) -> None:
+    asked = [Request("local", "m", (("user", row(0)["messages"][0]["content"]),), 20)]
+    said: list[str] = []
+
+    def accuracy(generator: Generator) -> float:
+        said.append(generator.generate(asked)[0].text)
+        return 0.5
+
+    lora = {"rank": 8, "alpha": 16}
+    trained(
+        tiny, tmp_path / "out", accuracy, epochs=40, evaluations=2, learning_rate=2e-2, lora=lora
+    )
+    merged, plain = Generator.load(tmp_path / "out"), Generator.load(tiny)
+    assert merged.generate(asked)[0].text == said[-1] != plain.generate(asked)[0].text
+    assert weights(merged).keys() == weights(plain).keys()
+    assert not list((tmp_path / "out").glob("*adapter*"))
+    changed = {name for name, value in weights(merged).items()
+               if not torch.equal(value, weights(plain)[name])}  # fmt: skip
+    assert changed
+    assert all(".mlp." in name or ".self_attn." in name for name in changed)
 
 
 def test_an_overfitted_student_repeats_its_completions_and_stops(

@@ -44,6 +44,28 @@ def test_rows_too_long_are_refused_at_once(tokenizer: Any) -> None:
     )
 
 
+def test_a_share_of_rows_may_lose_its_end(tokenizer: Any) -> None:
+    rows = [row(1), row(2, "x" * 50), row(3), row(4)]
+    made = tokenise(rows, tokenizer, 64, truncated=0.25)
+    assert [(len(example.ids) <= 64, example.cut) for example in made] == [
+        (True, number == 1) for number in range(4)
+    ]
+    whole = tokenise(rows, tokenizer, 512)
+    assert [example.ids for example in made] == [example.ids[:64] for example in whole]
+
+
+def test_more_than_that_share_is_refused(tokenizer: Any) -> None:
+    rows = [row(1), row(2, "x" * 50), row(3, "x" * 80), row(4)]
+    with pytest.raises(UserError) as raised:
+        tokenise(rows, tokenizer, 64, truncated=0.25)
+    assert str(raised.value) == (
+        "params.yaml: E712 2 of 4 training rows are longer than train.max_length, 64 tokens, "
+        "and train.truncated allows 25.0% of them; "
+        "the longest has 110, the first is coin/train/2/0\n"
+        "    hint: raise train.max_length to 110, or shorten the rationales"
+    )
+
+
 def test_no_rows(tokenizer: Any) -> None:
     with pytest.raises(UserError) as raised:
         tokenise([], tokenizer, 64)

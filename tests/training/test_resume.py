@@ -1,0 +1,157 @@
+"""Trainings that are killed go on, and end as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from stages.training.resume import MARK, Unfinished, unfinished
+
+CHILD = """
+import json, sys, time
+from pathlib import Path
+import torch
+from stages.engines.local import Generator
+from stages.training.resume import unfinished
+from stages.training.sft import train
+from stages.training.tokenise import tokenise
+from tests.training.test_sft import SETTINGS, row
+
+torch.set_num_threads(1)
+top, student, out, hang, settings = Path(sys.argv[1]), *sys.argv[2:]
+generator = Generator.load(Path(student))
+examples = tokenise(map(row, range(4)), generator.tokenizer, 128)
+
+def tell(step, steps, tokens, note):
+    print(step, note, flush=True)
+    if step == int(hang):
+        time.sleep(600)
+
+# the first measurement is the best one, so that a resumed training has to have kept it
+with unfinished(top, "run", ["run"], "key", 0.0) as held:
+    found = held.newest()
+    seen = found[1]["log"]["evaluations"] if found else []
+    def accuracy(student):
+        with torch.no_grad():
+            norm = float(sum(weight.abs().sum() for weight in student.model.parameters()))
+        seen.append(norm)
+        return 1.0 if len(seen) == 1 else norm - int(norm)
+    log = train(generator, examples, accuracy, {**SETTINGS, **json.loads(settings)},
+                Path(out), tell, held)
+    told = [log.steps, log.evaluations, log.best_step]
+    Path(out, "log.json").write_text(json.dumps(told, sort_keys=True))
+    held.remove()
+"""
+LONG = {"epochs": 4, "evaluations": 4, "warmup_ratio": 0.2, "weight_decay": 0.01}
+
+
+def child(top: Path, tiny: Path, out: Path, hang: int, settings: dict[str, Any]) -> Any:
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(top), str(tiny), str(out), str(hang),
+         json.dumps(settings)],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+def said_until(process: Any, step: int) -> None:
+    for line in process.stdout:
+        if line.startswith(f"{step} "):
+            return
+    raise AssertionError("the training ended early")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize(
+    ("kills", "settings"),
+    [
+        ((3, 5), {}),
+        ((5,), {"lora": {"rank": 4}, "learning_rate": 1e-2}),
+        ((5,), {"batch_tokens": 130, "micro_tokens": 64}),
+    ],
+    ids=["all weights", "lora", "cut into passes"],
+)
+def test_killed_it_ends_with_the_same_bytes(
+    tiny: Path, tmp_path: Path, kills: tuple[int, ...], settings: dict[str, Any]
+) -> None:
+    settings = {**LONG, **settings}
+    whole = child(tmp_path / "a", tiny, tmp_path / "whole", -1, settings)
+    assert whole.wait(120) == 0
+    whole.stdout.close()
+
+    for hang in kills:
+        killed = child(tmp_path / "b", tiny, tmp_path / "resumed", hang, settings)
+        said_until(killed, hang)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert killed.wait(60) == -signal.SIGKILL
+        killed.stdout.close()
+        assert not (tmp_path / "resumed").exists()
+        (held,) = (tmp_path / "b/.cache/unfinished").glob("run-*/")
+        found = sorted(path.name for path in held.iterdir())
+        # at a step's end it is told before its checkpoint is written
+        assert found == ["best-2", f"checkpoint-{hang - 1}"]
+
+    resumed = child(tmp_path / "b", tiny, tmp_path / "resumed", -1, settings)
+    said = resumed.communicate(timeout=120)[0]
+    assert resumed.returncode == 0
+    assert said.splitlines()[0] == "5 "
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
+    assert list((tmp_path / "b/.cache/unfinished").glob("run-*/")) == []
+    log = json.loads((tmp_path / "whole/log.json").read_text())
+    assert len(log[0]) == 8
+    assert log[2] == 2
+
+
+def test_a_checkpoint_that_was_not_finished_does_not_count(tmp_path: Path) -> None:
+    with unfinished(tmp_path, "run", ["run"], "key", None) as held:
+        for step, whole in ((9, True), (10, True), (11, False)):
+            folder = held.folder / f"checkpoint-{step}"
+            folder.mkdir(parents=True)
+            if whole:
+                (folder / MARK).write_text(json.dumps({"step": step}))
+        found = held.newest()
+        assert found is not None
+        assert (found[0].name, found[1]) == ("checkpoint-10", {"step": 10})
+
+
+def test_one_checkpoint_and_the_best_are_kept(tmp_path: Path) -> None:
+    held = Unfinished(tmp_path)
+    for name in ("checkpoint-1", "checkpoint-2", "best-1", "best-2", ".best-2"):
+        (tmp_path / name).mkdir()
+    held.seal(tmp_path / "checkpoint-2", {}, tmp_path / "best-1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best-1", "checkpoint-2"]
+
+
+def test_whatever_decides_the_training_starts_it_anew_and_leaves_nothing(tmp_path: Path) -> None:
+    names = {}
+    for run, key in (("one", "k"), ("one", "l"), ("two", "k"), ("gone", "k")):
+        with unfinished(tmp_path, run, ["one", "two"], key, None) as held:
+            held.folder.mkdir()
+            names[run, key] = held.folder
+            assert held.newest() is None
+    with unfinished(tmp_path, "two", ["one", "two"], "k", None) as held:
+        assert held.folder == names["two", "k"]
+    left = sorted(path for path in (tmp_path / ".cache/unfinished").iterdir())
+    assert left == [names["one", "l"], names["two", "k"]]
+
+
+def test_a_training_beside_this_one_is_left_alone(tmp_path: Path) -> None:
+    with unfinished(tmp_path, "run", ["run"], "other", None) as beside:
+        beside.folder.mkdir()
+        with unfinished(tmp_path, "run", ["run"], "key", None) as held:
+            held.folder.mkdir()
+            with unfinished(tmp_path, "run", ["run"], "key", None) as same:
+                assert same.folder != held.folder
+                assert held.folder.is_dir()
+        assert beside.folder.is_dir()
+    assert not FileLock(beside.folder.with_suffix(".lock")).is_locked
