@@ -1,6 +1,7 @@
 """Fine-tune the student for one run: ``python -m stages.train RUN``.
 
-Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/student``; writes
+Reads ``build/mix/RUN.jsonl``, ``build/compiled/runs/RUN/valid.jsonl``, ``build/student``, and
+``build/teacher`` where the mix names a model there by its digest; writes
 ``build/checkpoints/RUN/`` (the best by valid) and ``build/training/RUN/`` (what was measured).
 """
 
@@ -19,7 +20,6 @@ from stages.scoring.judge import by_task, judge
 from stages.spec.methods import NOTHING
 from stages.spec.read import load_params
 from stages.training.speed import keep
-from stages.training.tokenise import tokenise
 
 
 def main() -> None:
@@ -39,23 +39,26 @@ def main() -> None:
         say(f"train {run}: the student as it is")
         return
     from stages.training.sft import train
+    from stages.training.targets import targets
 
     generator, settings = Generator.load(student), {**params.train, **runs[run].train}
     mix = top / f"build/mix/{run}.jsonl"
     rows = read_rows(mix)
-    chosen = next(rows)["strategies"]
+    header, limit = next(rows), params.evaluate["max_tokens"]
+    chosen = header["strategies"]
     told = watch(rows, count_rows(mix) - 1, f"tokenise {run}")
-    examples = tokenise(told, generator.tokenizer, settings["max_length"])
+    examples, objective = targets(top / "build/teacher", header, told, generator, settings, limit)
     tokens = sum(len(example.ids) for example in examples)
     say(f"train {run}: {len(examples)} rows of {tokens / len(examples):.0f} tokens")
     progress, start = Progress(f"train {run}", "steps"), time.monotonic()
     measured = train(
         generator,
         examples,
-        lambda student: valid_accuracy(top, run, chosen, student, params.evaluate["max_tokens"]),
+        lambda student: valid_accuracy(top, run, chosen, student, limit),
         settings,
         out,
         progress,
+        objective,
     )
     keep(top, params.student, round(tokens * settings["epochs"]), time.monotonic() - start)
     write_json(log / "loss.json", measured.steps)

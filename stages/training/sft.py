@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch.utils.data import DataLoader
@@ -36,6 +36,7 @@ def train(
     settings: Mapping[str, Any],
     out: Path,
     tell: Tell,
+    objective: Objective | None = None,
 ) -> Log:
     """Fine-tune all weights and keep the checkpoint with the best accuracy on `valid`.
 
@@ -47,13 +48,14 @@ def train(
         settings: ``train`` of ``params.yaml``.
         out: Where the best checkpoint is saved.
         tell: Called with (step, steps, tokens so far, note).
+        objective: What is minimised; `HardTargets` when None.
     """
     plan = batches(
         [len(e.ids) for e in examples], settings["batch_size"], settings["epochs"], settings["seed"]
     )
     log = Log()
     keeper = _Keeper(generator, accuracy, out, log, _marks(len(plan), settings["evaluations"]))
-    fit(generator.model, examples, plan, settings, log, tell, keeper.after)
+    fit(generator.model, examples, plan, settings, log, tell, keeper.after, objective)
     return log
 
 
@@ -65,6 +67,7 @@ def fit(
     log: Log,
     tell: Tell,
     after: Callable[[int], str] = lambda step: "",
+    objective: Objective | None = None,
 ) -> None:
     """Take the planned steps on all weights that ask for a gradient.
 
@@ -76,6 +79,7 @@ def fit(
         log: Its `steps` are filled in.
         tell: Called with (step, steps, tokens so far, note).
         after: Called with each step's number when it is done; what it returns is told as a note.
+        objective: What is minimised; `HardTargets` when None.
     """
     with TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
@@ -102,7 +106,7 @@ def fit(
             train_dataset=list(examples),
             callbacks=[_Watch(plan, examples, log, after, tell)],
         )
-        trainer.plan = plan
+        trainer.plan, trainer.objective = plan, objective or HardTargets()
         trainer.remove_callback(PrinterCallback)
         trainer.train()
 
@@ -115,12 +119,13 @@ class _CompletionTrainer(Trainer):
     """Trainer with planned batches, and logits computed for completion tokens only."""
 
     plan: list[list[int]]
+    objective: Objective
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
             cast(Any, self.train_dataset),
             batch_sampler=self.plan,
-            collate_fn=collate,
+            collate_fn=self.objective.collate,
         )
 
     def compute_loss(
@@ -130,8 +135,36 @@ class _CompletionTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        total, count = completion_loss(model, inputs["input_ids"], inputs["labels"])
+        total, count = self.objective.loss(model, inputs, self.state.global_step)
         return total / (num_items_in_batch if num_items_in_batch is not None else count)
+
+
+class Objective(Protocol):
+    """What is minimised on a batch."""
+
+    def collate(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        """The batch's tensors; `labels` are `IGNORED` where nothing is learned."""
+        ...
+
+    def loss(
+        self, model: Any, batch: Mapping[str, torch.Tensor], step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss summed over the tokens that `labels` name, and their count."""
+        ...
+
+
+class HardTargets:
+    """Cross-entropy on the rows' own tokens."""
+
+    def collate(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        """As the function."""
+        return collate(examples)
+
+    def loss(
+        self, model: Any, batch: Mapping[str, torch.Tensor], step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`completion_loss`."""
+        return completion_loss(model, batch["input_ids"], batch["labels"])
 
 
 def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
@@ -156,11 +189,21 @@ def completion_loss(
 
     The head, a fifth of this model's work, is applied to those positions alone.
     """
+    hidden, targets = completion_states(model, ids, labels)
+    logits = model.get_output_embeddings()(hidden).float()
+    total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    return total, torch.tensor(len(targets))
+
+
+def completion_states(
+    model: Any, ids: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last hidden states that completion tokens are read off, (tokens, width), and these
+    tokens, row by row."""
     hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     targets = labels[:, 1:]
     chosen = targets != IGNORED
-    logits = model.get_output_embeddings()(hidden[chosen]).float()
-    return torch.nn.functional.cross_entropy(logits, targets[chosen], reduction="sum"), chosen.sum()
+    return hidden[chosen], targets[chosen]
 
 
 @dataclass

@@ -1,0 +1,181 @@
+"""Distillation: the student matches the teacher's probabilities at every completion token.
+
+The loss of a token is hard_weight·cross-entropy + (1 - hard_weight)·divergence, and cross-entropy
+alone where the teacher's probabilities are not known. Logits are made a chunk of positions at a
+time and made again for the gradient, so that no more of them is in memory than a chunk of each
+model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy, pad
+from torch.utils.checkpoint import checkpoint
+
+from stages.spec.losses import Loss
+from stages.training.divergence import NOTHING, full, top_k
+from stages.training.recorded import Tops
+from stages.training.sampling import sampled
+from stages.training.sft import IGNORED, collate, completion_states
+from stages.training.tokenise import Example
+
+LOGITS = 1 << 23
+"""Of one model, in memory at once: 32 MB in fp32, of which the divergence takes several times."""
+Batch = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Guided(Example):
+    """A training row with what a teacher needs.
+
+    Args:
+        asked: The ids of the teacher's own prompt; empty where it reads the student's.
+        tops: What is on record of the completion.
+    """
+
+    asked: Sequence[int] = ()
+    tops: Tops | None = None
+
+
+class ByModel:
+    """Targets of a model in memory, which reads its own prompt before the same completion.
+
+    Args:
+        teacher: On the student's device; its weights are not changed.
+        loss: What is minimised.
+        limit: The most tokens of a completion that the student samples.
+        end: The token that ends a turn.
+        seed: Decides which steps are on-policy, and what is sampled.
+    """
+
+    def __init__(self, teacher: Any, loss: Loss, limit: int, end: int, seed: int) -> None:
+        self._teacher = teacher.eval().requires_grad_(False)
+        self._loss, self._limit, self._end, self._seed = loss, limit, end, seed
+
+    def collate(self, examples: Sequence[Any]) -> dict[str, torch.Tensor]:
+        """The student's batch, and the teacher's under ``teacher_``."""
+        theirs = [
+            Example(e.id, [*e.asked, *e.ids[e.prompt :]], len(e.asked)) if e.asked else e
+            for e in examples
+        ]
+        told = collate(theirs)
+        return collate(examples) | {f"teacher_{name}": value for name, value in told.items()}
+
+    def loss(self, model: Any, batch: Batch, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Objective.loss`; a batch that is sampled anew keeps the weight that it had."""
+        draw = self._draw(batch, step)
+        if draw % 10**9 < self._loss.on_policy * 10**9:
+            count = (batch["labels"] != IGNORED).sum()
+            total, own = self._off(model, self._anew(model, batch, draw), 0.0)
+            return total / own * count, count
+        return self._off(model, batch, self._loss.hard_weight)
+
+    def _off(self, model: Any, batch: Batch, hard: float) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden, targets = completion_states(model, batch["input_ids"], batch["labels"])
+        with torch.no_grad():
+            theirs, _ = completion_states(
+                self._teacher, batch["teacher_input_ids"], batch["teacher_labels"]
+            )
+        head, taught = model.get_output_embeddings(), self._teacher.get_output_embeddings()
+        beta, temperature = self._loss.beta, self._loss.temperature
+
+        def part(mine: torch.Tensor, told: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+            logits = head(mine)
+            with torch.no_grad():
+                wanted = taught(told)
+            soft = full(logits, wanted, beta, temperature).sum()
+            if not hard:
+                return soft
+            return hard * cross_entropy(logits.float(), goal, reduction="sum") + (1 - hard) * soft
+
+        total = in_chunks(part, model.config.get_text_config().vocab_size, hidden, theirs, targets)
+        return total, torch.tensor(len(targets))
+
+    def _draw(self, batch: Batch, step: int) -> int:
+        """A number that depends on seed, step and rows alone, so that a resumed training draws it
+        again."""
+        named = f"{self._seed}/{step}/{batch['input_ids'].tolist()}"
+        return int.from_bytes(sha256(named.encode()).digest()[:7], "big")
+
+    def _anew(self, model: Any, batch: Batch, seed: int) -> dict[str, torch.Tensor]:
+        """The batch with completions that the student samples now."""
+        prompts, asked = (
+            _prompts(batch[f"{side}input_ids"], batch[f"{side}labels"]) for side in ("", "teacher_")
+        )
+        words = min(one.config.get_text_config().vocab_size for one in (model, self._teacher))
+        written = sampled(model, prompts, self._limit, self._end, words, seed)
+        made = [
+            Guided("", [*prompt, *new], len(prompt), theirs)
+            for prompt, theirs, new in zip(prompts, asked, written, strict=True)
+        ]
+        device = batch["input_ids"].device
+        return {name: value.to(device) for name, value in self.collate(made).items()}
+
+
+class ByRecord:
+    """Targets that an endpoint told: the most probable tokens of each place.
+
+    Args:
+        loss: What is minimised.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self._loss = loss
+
+    def collate(self, examples: Sequence[Any]) -> dict[str, torch.Tensor]:
+        """The student's batch; `tops` (tokens, k) and `chances` of the tokens with labels."""
+        held = [tuple(map(torch.from_numpy, example.tops)) for example in examples]
+        width = max(1, *(ids.shape[-1] for ids, _ in held))
+        return {
+            **collate(examples),
+            "tops": torch.cat([_widened(ids, width, NOTHING) for ids, _ in held]).long(),
+            "chances": torch.cat([_widened(chances, width, 0.0) for _, chances in held]),
+        }
+
+    def loss(self, model: Any, batch: Batch, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Objective.loss`."""
+        hidden, targets = completion_states(model, batch["input_ids"], batch["labels"])
+        head, beta, hard = model.get_output_embeddings(), self._loss.beta, self._loss.hard_weight
+
+        def part(
+            mine: torch.Tensor, goal: torch.Tensor, ids: torch.Tensor, chances: torch.Tensor
+        ) -> torch.Tensor:
+            logits = head(mine).float()
+            known = (ids != NOTHING).any(-1)
+            weight = torch.where(known, hard, 1.0)
+            own = (weight * cross_entropy(logits, goal, reduction="none")).sum()
+            soft = top_k(logits[known], ids[known], chances[known], beta).sum()
+            return own + (1 - hard) * soft
+
+        total = in_chunks(
+            part, model.config.get_text_config().vocab_size, hidden, targets,
+            batch["tops"], batch["chances"],
+        )  # fmt: skip
+        return total, torch.tensor(len(targets))
+
+
+def in_chunks(
+    part: Callable[..., torch.Tensor], vocabulary: int, *values: torch.Tensor
+) -> torch.Tensor:
+    """The sum of `part` over chunks of positions, whose logits are dropped in between."""
+    rows = max(1, LOGITS // vocabulary)
+    sums = [
+        checkpoint(part, *pieces, use_reentrant=False, preserve_rng_state=False)
+        for pieces in zip(*(torch.split(value, rows) for value in values), strict=True)
+    ]
+    return torch.stack(sums).sum()
+
+
+def _widened(table: torch.Tensor, width: int, filling: float) -> torch.Tensor:
+    return pad(table, (0, width - table.shape[-1]), value=filling)
+
+
+def _prompts(ids: torch.Tensor, labels: torch.Tensor) -> list[list[int]]:
+    """What stands before the first label of each row."""
+    lengths = (labels != IGNORED).int().argmax(-1).tolist()
+    return [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]

@@ -1,0 +1,95 @@
+"""A run's rows and what its student is to match on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stages.core.console import say
+from stages.core.errors import user_error
+from stages.core.jsonl import absent, encodable
+from stages.engines.local import Generator, LocalEngine, encode
+from stages.spec.losses import Loss
+from stages.training.recorded import Recorded, Tops
+from stages.training.sft import HardTargets, Objective
+from stages.training.soft import ByModel, ByRecord, Guided
+from stages.training.tokenise import Example, tokenise
+from stages.training.vocabulary import check_same
+
+Row = Mapping[str, Any]
+
+
+def targets(
+    folder: Path,
+    header: Row,
+    rows: Iterable[Row],
+    student: Generator,
+    settings: Mapping[str, Any],
+    limit: int,
+) -> tuple[list[Example], Objective]:
+    """What is trained on, and the objective that `settings` name.
+
+    Args:
+        folder: ``build/teacher``, which is read where the header names a model.
+        header: The first line of the run's file in ``build/mix``.
+        rows: The others.
+        student: Before training.
+        settings: ``train`` with what the run states of it.
+        limit: The most tokens of a completion that the student samples itself.
+
+    Raises:
+        UserError: E711 to E713 as `tokenise`; E721 for a teacher that cuts texts otherwise; E722
+            for a record of such a teacher, E723 for none; E724 when the model is not the one that
+            the rows were made for.
+    """
+    loss, tokenizer, longest = Loss.of(settings), student.tokenizer, settings["max_length"]
+    if not loss.soft:
+        return tokenise(rows, tokenizer, longest), HardTargets()
+    if "teacher" not in header:
+        return _recorded(header["run"], rows, tokenizer, longest), ByRecord(loss)
+    teacher = _teacher(folder, header["teacher"])
+    asked: list[list[int]] = []
+
+    def read() -> Iterator[Row]:
+        for row in rows:
+            messages, api = row.get("teacher", row["messages"]), row.get("api", "chat")
+            if not asked:
+                check_same(tokenizer, teacher.tokenizer, row["id"], messages, api)
+            asked.append(encode(tokenizer, messages, api) if "teacher" in row else [])
+            yield row
+
+    examples = tokenise(read(), tokenizer, longest)
+    pairs = zip(examples, asked, strict=True)
+    made: list[Example] = [Guided(e.id, e.ids, e.prompt, prompt) for e, prompt in pairs]
+    end = int(tokenizer.eos_token_id)
+    return made, ByModel(teacher.model, loss, limit, end, settings["seed"])
+
+
+def _teacher(folder: Path, name: str) -> Generator:
+    if not folder.is_dir():
+        raise absent(folder)
+    if LocalEngine(folder).model != name:
+        raise user_error(
+            "build/teacher", "E724", "this is not the teacher that build/mix was made for",
+            "run `dvc repro`, which makes both anew",
+        )  # fmt: skip
+    return Generator.load(folder)
+
+
+def _recorded(run: str, rows: Iterable[Row], tokenizer: Any, longest: int) -> list[Example]:
+    record, tops = Recorded(tokenizer), list[Tops]()
+
+    def read() -> Iterator[Row]:
+        for row in rows:
+            text = encodable(row["completion"])
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            # no server tells of the token that ended its answer
+            tops.append(record.tops(row, [*ids, tokenizer.eos_token_id]))
+            yield row
+
+    examples = tokenise(read(), tokenizer, longest)
+    record.check(run)
+    tokens = sum(len(example.ids) - example.prompt for example in examples)
+    say(f"train {run}: the teacher's probabilities of {record.found} of {tokens} tokens")
+    return [Guided(e.id, e.ids, e.prompt, tops=top) for e, top in zip(examples, tops, strict=True)]
