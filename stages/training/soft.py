@@ -1,23 +1,21 @@
 """Distillation: the student matches the teacher's probabilities at every completion token.
 
 The loss of a token is hard_weight·cross-entropy + (1 - hard_weight)·divergence, and cross-entropy
-alone where the teacher's probabilities are not known. Logits are made a chunk of positions at a
-time and made again for the gradient, so that no more of them is in memory than a chunk of each
-model's.
+alone where the teacher's probabilities are not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, pad
-from torch.utils.checkpoint import checkpoint
 
 from stages.spec.losses import Loss
+from stages.training.chunks import in_chunks
 from stages.training.divergence import NOTHING, full, top_k
 from stages.training.recorded import Tops
 from stages.training.sampling import sampled
@@ -93,7 +91,7 @@ class ByModel:
                 return soft
             return hard * cross_entropy(logits.float(), goal, reduction="sum") + (1 - hard) * soft
 
-        total = in_chunks(part, model.config.get_text_config().vocab_size, hidden, theirs, targets)
+        total = in_chunks(part, head, LOGITS // words(model), hidden, theirs, targets)
         return total, torch.tensor(len(targets))
 
     def _draw(self, batch: Batch, step: int) -> int:
@@ -107,8 +105,8 @@ class ByModel:
         prompts, asked = (
             _prompts(batch[f"{side}input_ids"], batch[f"{side}labels"]) for side in ("", "teacher_")
         )
-        words = min(one.config.get_text_config().vocab_size for one in (model, self._teacher))
-        written = sampled(model, prompts, self._limit, self._end, words, seed)
+        shared = min(words(model), words(self._teacher))
+        written = sampled(model, prompts, self._limit, self._end, shared, seed)
         made = [
             Guided("", [*prompt, *new], len(prompt), theirs)
             for prompt, theirs, new in zip(prompts, asked, written, strict=True)
@@ -153,22 +151,14 @@ class ByRecord:
             return own + (1 - hard) * soft
 
         total = in_chunks(
-            part, model.config.get_text_config().vocab_size, hidden, targets,
-            batch["tops"], batch["chances"],
-        )  # fmt: skip
+            part, head, LOGITS // words(model), hidden, targets, batch["tops"], batch["chances"]
+        )
         return total, torch.tensor(len(targets))
 
 
-def in_chunks(
-    part: Callable[..., torch.Tensor], vocabulary: int, *values: torch.Tensor
-) -> torch.Tensor:
-    """The sum of `part` over chunks of positions, whose logits are dropped in between."""
-    rows = max(1, LOGITS // vocabulary)
-    sums = [
-        checkpoint(part, *pieces, use_reentrant=False, preserve_rng_state=False)
-        for pieces in zip(*(torch.split(value, rows) for value in values), strict=True)
-    ]
-    return torch.stack(sums).sum()
+def words(model: Any) -> int:
+    """How many columns its logits have."""
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _widened(table: torch.Tensor, width: int, filling: float) -> torch.Tensor:
