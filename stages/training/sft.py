@@ -198,8 +198,10 @@ def completion_loss(
 def completion_states(
     model: Any, ids: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The last hidden states that completion tokens are read off, (tokens, width), and these
-    tokens, row by row."""
+    """The last hidden states of completion tokens, (tokens, width), and the tokens, row by row.
+
+    The state of a token is that of the place before it, from which it is predicted.
+    """
     hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     targets = labels[:, 1:]
     chosen = targets != IGNORED

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, pad
 
+from stages.core.jsonl import digest
 from stages.spec.losses import Loss
 from stages.training.chunks import in_chunks
 from stages.training.divergence import NOTHING, full, top_k
@@ -66,14 +66,16 @@ class ByModel:
 
     def loss(self, model: Any, batch: Batch, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Objective.loss`; a batch that is sampled anew keeps the weight that it had."""
-        draw = self._draw(batch, step)
-        if draw % 10**9 < self._loss.on_policy * 10**9:
-            count = (batch["labels"] != IGNORED).sum()
-            total, own = self._off(model, self._anew(model, batch, draw), 0.0)
-            return total / own * count, count
-        return self._off(model, batch, self._loss.hard_weight)
+        # all processes of a training, and all batches of a step, do the same
+        if _drawn(self._seed, step) % 10**9 >= self._loss.on_policy * 10**9:
+            return self._distilled(model, batch, self._loss.hard_weight)
+        count = (batch["labels"] != IGNORED).sum()
+        total, own = self._distilled(model, self._anew(model, batch, step), 0.0)
+        return total / own * count, count
 
-    def _off(self, model: Any, batch: Batch, hard: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _distilled(
+        self, model: Any, batch: Batch, hard: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         hidden, targets = completion_states(model, batch["input_ids"], batch["labels"])
         with torch.no_grad():
             theirs, _ = completion_states(
@@ -94,18 +96,13 @@ class ByModel:
         total = in_chunks(part, head, LOGITS // words(model), hidden, theirs, targets)
         return total, torch.tensor(len(targets))
 
-    def _draw(self, batch: Batch, step: int) -> int:
-        """A number that depends on seed, step and rows alone, so that a resumed training draws it
-        again."""
-        named = f"{self._seed}/{step}/{batch['input_ids'].tolist()}"
-        return int.from_bytes(sha256(named.encode()).digest()[:7], "big")
-
-    def _anew(self, model: Any, batch: Batch, seed: int) -> dict[str, torch.Tensor]:
+    def _anew(self, model: Any, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """The batch with completions that the student samples now."""
         prompts, asked = (
             _prompts(batch[f"{side}input_ids"], batch[f"{side}labels"]) for side in ("", "teacher_")
         )
         shared = min(words(model), words(self._teacher))
+        seed = _drawn(self._seed, step, prompts)
         written = sampled(model, prompts, self._limit, self._end, shared, seed)
         made = [
             Guided("", [*prompt, *new], len(prompt), theirs)
@@ -154,6 +151,11 @@ class ByRecord:
             part, head, LOGITS // words(model), hidden, targets, batch["tops"], batch["chances"]
         )
         return total, torch.tensor(len(targets))
+
+
+def _drawn(*named: Any) -> int:
+    """A number below 2**56 that is the same whenever and wherever it is drawn again."""
+    return int(digest(named)[:14], 16)
 
 
 def words(model: Any) -> int:
