@@ -119,21 +119,6 @@ def test_a_loss_for_all_trains_all(project: Local) -> None:
     assert "teacher" not in row, "no strategy asked for the answers, so it reads the same prompt"
 
 
-def test_a_teacher_with_another_tokenizer_is_refused(project: Local) -> None:
-    file = project.root / "models/teacher/tokenizer_config.json"
-    config = json.loads(file.read_text())
-    config.pop("chat_template", None)
-    file.write_text(json.dumps(config))
-    template = project.root / "models/teacher/chat_template.jinja"
-    template.write_text(template.read_text().replace("{{ m.role }}", "[{{ m.role }}]"))
-    project.dvc("repro", "--force", "--single-item", "teacher")
-    assert re.search(
-        r"^build/teacher: E721 the teacher's chat template is not the student's: token 1 of the "
-        r"prompt of coin_flip/train/\d+/\w+ is '\[' for the teacher and 's' for the student$",
-        project.refused("train@distilled"), re.M,
-    )  # fmt: skip
-
-
 def told(text: str) -> dict[str, Any]:
     """As OpenAI's protocol tells them; the tiny model's tokens are bytes."""
     return {
