@@ -171,7 +171,7 @@ def test_probabilities_of_another_vocabulary_are_refused(project: Local, teacher
     with edited(project.root / "params.yaml") as params:
         params["teacher"]["model"] = "other"
     assert re.search(
-        r"^build/student: E722 1 recorded tokens are none of the student's, such as ' looked' in "
+        r"^build/student: E742 1 recorded tokens are none of the student's, such as ' looked' in "
         r"coin_flip/train/\d+/0: the teacher has another tokenizer$",
         project.refused("train@distilled"), re.M,
     )  # fmt: skip

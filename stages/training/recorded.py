@@ -38,7 +38,7 @@ class Recorded:
         found: Those of them that are on record.
 
     Raises:
-        UserError: E722 as `token_bytes`.
+        UserError: E742 as `token_bytes`.
     """
 
     tokenizer: Any
@@ -92,25 +92,25 @@ class Recorded:
         """Whether all records fit the student.
 
         Raises:
-            UserError: E722 when they are of another tokenizer, E723 when there are none.
+            UserError: E742 when they are of another tokenizer, E743 when there are none.
         """
         if self._foreign:
             token, row = next(iter(self._foreign.items()))
             raise user_error(
-                "build/student", "E722",
+                "build/student", "E742",
                 f"{len(self._foreign)} recorded tokens are none of the student's, such as "
                 f"{token} in {row}: the teacher has another tokenizer", OTHER,
             )  # fmt: skip
         if not self.shared:
             raise user_error(
-                f"build/mix/{run}.jsonl", "E723",
+                f"build/mix/{run}.jsonl", "E743",
                 f"no row of the run {run!r} has the teacher's probabilities",
                 "ask for them with teacher.top_logprobs, train on what the teacher wrote, or "
                 "write loss: sft",
             )  # fmt: skip
         if self.shared - self.found > CUT_OTHERWISE * self.shared:
             raise user_error(
-                "build/student", "E722",
+                "build/student", "E742",
                 f"of {self.shared} tokens that the student learns, {self.shared - self.found} are "
                 "cut otherwise on record: the teacher has another tokenizer", OTHER,
             )  # fmt: skip

@@ -39,8 +39,8 @@ def targets(
         limit: The most tokens of a completion that the student samples itself.
 
     Raises:
-        UserError: E711 to E713 as `tokenise`; E721 for a teacher that cuts texts otherwise; E722
-            for a record of such a teacher, E723 for none; E724 when the model is not the one that
+        UserError: E711 to E713 as `tokenise`; E741 for a teacher that cuts texts otherwise; E742
+            for a record of such a teacher, E743 for none; E744 when the model is not the one that
             the rows were made for.
     """
     loss, tokenizer, longest = Loss.of(settings), student.tokenizer, settings["max_length"]
@@ -71,7 +71,7 @@ def _teacher(folder: Path, name: str) -> Generator:
         raise absent(folder)
     if LocalEngine(folder).model != name:
         raise user_error(
-            "build/teacher", "E724", "this is not the teacher that build/mix was made for",
+            "build/teacher", "E744", "this is not the teacher that build/mix was made for",
             "run `dvc repro`, which makes both anew",
         )  # fmt: skip
     return Generator.load(folder)

@@ -31,7 +31,7 @@ def check_same(
         api: As of `encode`.
 
     Raises:
-        UserError: E721 when they differ.
+        UserError: E741 when they differ.
     """
     held, other = student.get_vocab(), teacher.get_vocab()
     if held != other:
@@ -43,7 +43,7 @@ def check_same(
             f"or none, such as {token!r}, {_named(other.get(token))} for the teacher and "
             f"{_named(held.get(token))} for the student"
         )
-        raise user_error("build/teacher", "E721", message, OTHER)
+        raise user_error("build/teacher", "E741", message, OTHER)
     ids, others = (
         [*encode(tokenizer, messages, api), tokenizer.eos_token_id]
         for tokenizer in (student, teacher)
@@ -55,7 +55,7 @@ def check_same(
             f"the teacher's chat template is not the student's: token {at} of the prompt of {row} "
             f"is {_shown(teacher, two)} for the teacher and {_shown(student, one)} for the student"
         )
-        raise user_error("build/teacher", "E721", message, OTHER)
+        raise user_error("build/teacher", "E741", message, OTHER)
 
 
 def _named(token: int | None) -> str:
@@ -73,7 +73,7 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
     SentencePiece's write a space as ``▁`` and single bytes as ``<0x0A>``.
 
     Raises:
-        UserError: E722 for a tokenizer of another kind, of whose tokens nobody knows the bytes.
+        UserError: E742 for a tokenizer of another kind, of whose tokens nobody knows the bytes.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     kinds = set(_types(json.loads(backend.to_str())["decoder"])) if backend else set[str]()
@@ -94,7 +94,7 @@ def token_bytes(tokenizer: Any) -> list[bytes | None]:
 
     else:
         raise user_error(
-            "build/student", "E722",
+            "build/student", "E742",
             "recorded tokens cannot be found in the student's vocabulary, which is neither "
             "byte-level nor SentencePiece's",
             "take a local teacher, or loss: sft",

@@ -100,7 +100,7 @@ def test_a_row_without_a_record_is_learned_as_text(tokenizer: Any) -> None:
     tops, chances = record.tops(row(None), ids(tokenizer, "Up"))
     assert (tops.shape, chances.shape) == ((3, 0), (3, 0))
     assert refusal(record) == (
-        "build/mix/steps.jsonl: E723 no row of the run 'steps' has the teacher's probabilities\n"
+        "build/mix/steps.jsonl: E743 no row of the run 'steps' has the teacher's probabilities\n"
         "    hint: ask for them with teacher.top_logprobs, train on what the teacher wrote, or "
         "write loss: sft"
     )
@@ -110,7 +110,7 @@ def test_tokens_of_another_vocabulary_are_refused(tokenizer: Any) -> None:
     record = Recorded(tokenizer)
     record.tops(row([["U", LIKELY, [["Up", LESS]]]]), ids(tokenizer, "Up"))
     assert refusal(record) == (
-        "build/student: E722 1 recorded tokens are none of the student's, such as 'Up' in "
+        "build/student: E742 1 recorded tokens are none of the student's, such as 'Up' in "
         f"coin/train/1/0: the teacher has another tokenizer\n    hint: {OTHER}"
     )
 
@@ -131,7 +131,7 @@ def test_texts_that_are_cut_otherwise_are_refused(tiny: Path) -> None:
     record.tops(row(told("Up so.")), ids(tokenizer, "Up so."))
     assert (record.shared, record.found) == (4, 2)
     assert refusal(record) == (
-        "build/student: E722 of 4 tokens that the student learns, 2 are cut otherwise on record: "
+        "build/student: E742 of 4 tokens that the student learns, 2 are cut otherwise on record: "
         f"the teacher has another tokenizer\n    hint: {OTHER}"
     )
     for _ in range(20):

@@ -308,7 +308,7 @@ def test_another_teacher_than_the_rows_were_made_for(
     header = {"run": "steps", "teacher": LocalEngine(other).model}
     given = {**SETTINGS, "loss": "forward_kl", "max_length": 128}
     assert refused(lambda: targets(tiny, header, [row(0)], student, given, LIMIT)) == (
-        "build/teacher: E724 this is not the teacher that build/mix was made for\n"
+        "build/teacher: E744 this is not the teacher that build/mix was made for\n"
         "    hint: run `dvc repro`, which makes both anew"
     )
 
@@ -328,7 +328,7 @@ def test_a_teacher_with_another_tokenizer(student: Generator, tmp_path: Path) ->
     tokenizer.add_tokens(["<think>"])
     tokenizer.save_pretrained(folder)
     message = refused(lambda: by_model(student, folder))
-    assert message.startswith("build/teacher: E721 the teacher's tokenizer is not the student's")
+    assert message.startswith("build/teacher: E741 the teacher's tokenizer is not the student's")
 
 
 def test_padding_of_the_teachers_rows_changes_nothing(student: Generator, other: Path) -> None:

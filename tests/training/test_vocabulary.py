@@ -48,7 +48,7 @@ def test_the_same_tokenizer_from_another_folder_passes(tokenizer: Any, tmp_path:
 def test_a_vocabulary_of_the_same_tokens_in_another_order_is_refused(tokenizer: Any) -> None:
     a, b = (tokenizer.get_vocab()[token] for token in "ab")
     assert refusal(tokenizer, swapped(tokenizer, "a", "b")) == (
-        "build/teacher: E721 the teacher's tokenizer is not the student's: 2 tokens have another "
+        "build/teacher: E741 the teacher's tokenizer is not the student's: 2 tokens have another "
         f"id or none, such as 'a', id {b} for the teacher and id {a} for the student\n{HINT}"
     )
 
@@ -57,7 +57,7 @@ def test_a_further_token_is_refused(tokenizer: Any, tiny: Path) -> None:
     other = AutoTokenizer.from_pretrained(tiny)
     other.add_tokens(["<think>"])
     assert refusal(tokenizer, other) == (
-        "build/teacher: E721 the teacher's tokenizer is not the student's: 1 tokens have another "
+        "build/teacher: E741 the teacher's tokenizer is not the student's: 1 tokens have another "
         f"id or none, such as '<think>', id {len(tokenizer)} for the teacher and unknown for the "
         f"student\n{HINT}"
     )
@@ -67,7 +67,7 @@ def test_another_chat_template_is_refused(tokenizer: Any, tiny: Path) -> None:
     other = AutoTokenizer.from_pretrained(tiny)
     other.chat_template = TEMPLATE.replace("{{ m.role }}", "[{{ m.role }}]")
     assert refusal(tokenizer, other) == (
-        "build/teacher: E721 the teacher's chat template is not the student's: token 1 of the "
+        "build/teacher: E741 the teacher's chat template is not the student's: token 1 of the "
         f"prompt of coin/train/1/0 is '[' for the teacher and 's' for the student\n{HINT}"
     )
 
@@ -103,6 +103,6 @@ def test_a_vocabulary_of_another_kind_is_refused() -> None:
     with pytest.raises(UserError) as found:
         token_bytes(PreTrainedTokenizerFast(tokenizer_object=made))
     assert str(found.value) == (
-        "build/student: E722 recorded tokens cannot be found in the student's vocabulary, which is "
+        "build/student: E742 recorded tokens cannot be found in the student's vocabulary, which is "
         "neither byte-level nor SentencePiece's\n    hint: take a local teacher, or loss: sft"
     )
