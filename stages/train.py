@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.core.console import Progress, argument, entry, root, say, watch
 from stages.core.jsonl import absent, count_rows, digest, read_json, read_rows, write_json
 from stages.engines.ask import examination
 from stages.engines.local import Generator, LocalEngine, folder_digest
 from stages.engines.local import plan as plan_batches
-from stages.engines.request import Request
 from stages.scoring.judge import by_task, judge
 from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
@@ -30,7 +29,10 @@ from stages.training.launch import check_sharding, launch, launched
 from stages.training.processes import agreed, is_main
 from stages.training.resume import code, unfinished
 from stages.training.speed import keep
-from stages.training.tokenise import Example, tokenise
+from stages.training.tokenise import Example
+
+if TYPE_CHECKING:
+    from stages.training.objective import Objective
 
 
 def main() -> None:
@@ -56,20 +58,23 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
     """Train one run and write what came of it.
 
     Raises:
-        UserError: E711 to E713, E721 to E724, E731, E732, before the first step.
+        UserError: E711 to E713, E721 to E724, E731, E732, E741 to E745, before the first step.
     """
     from stages.training.precision import AUTO, precision
     from stages.training.sft import train
     from stages.training.student import load, tokenizer
+    from stages.training.targets import check_head
 
     student, settings = top / "build/student", {**params.train, **run.train}
     valid = Valid(top, run, params.evaluate["max_tokens"])
     config = None if launched() else params.runtime.get("accelerate")
-    examples = prepared(top, run, valid.requests, tokenizer(student), settings)
+    examples, objective = prepared(top, run, valid, tokenizer(student), settings)
     if config:
         launch(top, config, "stages.train", run.id)
     check_sharding(settings)
     generator = load(student)
+    if objective:
+        check_head("build/student", generator.model, examples[0])
     settings["precision"] = agreed(
         precision(top, settings.get("precision", AUTO), generator.model.device) if is_main() else ""
     )
@@ -92,7 +97,7 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
             say(f"train {run.id}: goes on from step {found[1]['step']}")
         measured = train(
             generator, examples, valid.accuracy, settings, out,
-            Progress(f"train {run.id}", "steps"), held,
+            Progress(f"train {run.id}", "steps"), held, objective,
         )  # fmt: skip
         if not is_main():
             return
@@ -109,21 +114,25 @@ def train_run(top: Path, params: Params, run: Run, out: Path, log: Path) -> None
 def prepared(
     top: Path,
     run: Run,
-    asked: Sequence[tuple[str, Request]],
+    valid: Valid,
     tokenizer: Any,
     settings: dict[str, Any],
-) -> list[Example]:
-    """The run's training rows as token ids, checked."""
+) -> tuple[list[Example], Objective | None]:
+    """The run's training rows as token ids, checked, and what is minimised on them."""
+    from stages.training.targets import targets
+
     name = f"build/mix/{run.id}.jsonl"
 
     def rows() -> Iterator[Any]:
         return islice(read_rows(top / name), 1, None)
 
     told = watch(rows(), count_rows(top / name) - 1, f"tokenise {run.id}", tell=is_main())
-    limit, truncated = settings["max_length"], settings.get("truncated", 0.0)
-    examples = tokenise(told, tokenizer, limit, truncated)
-    check(name, rows(), examples, asked, tokenizer)
-    return examples
+    header = next(read_rows(top / name))
+    examples, objective = targets(
+        top / "build/teacher", header, told, tokenizer, settings, valid.limit
+    )
+    check(name, rows(), examples, valid.requests, tokenizer)
+    return examples, objective
 
 
 class Valid:

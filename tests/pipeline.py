@@ -53,6 +53,7 @@ class Teacher:
         self.reply: Callable[[dict[str, Any]], tuple[str, str]] = lambda body: (
             f"{RATIONALE} The answer is yes.", "stop",
         )  # fmt: skip
+        self.logprobs: Callable[[str], Any] = lambda text: None
         self.gate: int | None = None
         self.open = threading.Event()
         lock = threading.Lock()
@@ -72,8 +73,11 @@ class Teacher:
                 if leak := teacher.leaks > 0:
                     teacher.leaks -= 1
                 text, finish = teacher.reply(body)
+                choice = {"message": {"content": text}, "finish_reason": finish}
+                if body.get("logprobs"):
+                    choice["logprobs"] = teacher.logprobs(text)
                 reply = {
-                    "choices": [{"message": {"content": text}, "finish_reason": finish}],
+                    "choices": [choice],
                     "usage": {"prompt_tokens": 50, "completion_tokens": 12},
                 }
                 if leak:

@@ -160,9 +160,9 @@ def _logprobs(found: Any) -> str:
         if isinstance(found.get("content"), list):
             tokens = [
                 [
-                    token["token"],
+                    _token(token),
                     token["logprob"],
-                    [[other["token"], other["logprob"]] for other in token["top_logprobs"] or []],
+                    [[_token(other), other["logprob"]] for other in token["top_logprobs"] or []],
                 ]
                 for token in found["content"]
             ]
@@ -177,6 +177,14 @@ def _logprobs(found: Any) -> str:
         return canonical(tokens)
     except (KeyError, TypeError, ValueError, AttributeError):
         return ""  # an answer is worth keeping without them
+
+
+def _token(found: Mapping[str, Any]) -> Any:
+    """A token's text, or its bytes where they are no text of their own, as in half an emoji."""
+    text, raw = found["token"], found.get("bytes")
+    if isinstance(raw, list) and all(isinstance(byte, int) for byte in raw):
+        return text if raw == list(text.encode("utf-8", "surrogatepass")) else raw
+    return text
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

@@ -147,8 +147,8 @@ class Completion:
         completion_tokens: As `prompt_tokens`; what a reasoning model thinks is part of it.
         error: Why the request can never succeed; empty for an answer.
         reasoning: What a reasoning model thought before it wrote `text`, where the server says.
-        logprobs: Canonical JSON: per token [text, log-probability, [[text, log-probability], …]];
-            empty when none were asked for.
+        logprobs: Canonical JSON: per token [text, log-probability, [[text, log-probability], …]],
+            with a list of bytes for a text that is none; empty when none were asked for.
         seconds: How long the attempt took; 0 when unknown. A note: two answers that differ in
             it alone are the same.
         usd: What was paid for it, failed attempts that were billed included. A note as well.

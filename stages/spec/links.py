@@ -8,6 +8,7 @@ from typing import Any
 from stages.core.errors import Problem, nearest
 from stages.spec.decoding import check_decoding
 from stages.spec.document import Document
+from stages.spec.losses import check_losses
 from stages.spec.methods import ANSWERS, ERASED, KEPT, KINDS, NOTHING, SELECTED
 from stages.spec.model import Run, Task
 from stages.spec.project import Project, Specs
@@ -55,6 +56,7 @@ def project_links(project: Project) -> list[Problem]:
     problems += _clashes(project)
     problems += _splits(project)
     problems += check_decoding(document)
+    problems += check_losses(document)
     return problems
 
 

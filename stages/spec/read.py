@@ -11,6 +11,7 @@ from stages.spec.document import Document, Text
 from stages.spec.include import load_included
 from stages.spec.links import project_links, task_links
 from stages.spec.load import load
+from stages.spec.losses import check_losses
 from stages.spec.methods import KINDS
 from stages.spec.model import Params, Strategy, Task
 from stages.spec.project import Project, Specs
@@ -23,8 +24,8 @@ RESERVED = (*KINDS, "macro")
 def load_params(root: Path) -> Params:
     """``params.yaml`` alone, for the stages behind compile. Raises `UserError`."""
     document, problems = _load(root / "params.yaml", root, "params")
-    # no stage before `evaluate` depends on that section, and hours lie between
-    problems = problems or list(check_decoding(document))
+    # stages long before the ones that depend on these sections stop at what is wrong there
+    problems = problems or [*check_decoding(document), *check_losses(document)]
     if problems:
         raise UserError(problems)
     return Params.of(document.data)

@@ -159,6 +159,7 @@ def _limit(rule: str, value: Any, error: ValidationError) -> str:
         "minimum": f"{error.instance} is less than {value}",
         "maximum": f"{error.instance} is more than {value}",
         "exclusiveMinimum": f"{error.instance} must be more than {value}",
+        "exclusiveMaximum": f"{error.instance} must be less than {value}",
         "minItems": f"needs at least {value} item",
         "maxItems": f"takes at most {value} item",
         "minLength": "must not be empty",

@@ -94,6 +94,23 @@ def test_log_probabilities_of_chats_are_kept_and_served(teacher: Teacher, store:
     assert (body["logprobs"], body["top_logprobs"]) == (True, 1)
 
 
+def test_tokens_that_are_no_text_keep_their_bytes(teacher: Teacher, store: Store) -> None:
+    half, rest = [0xF0, 0x9F], [0x99, 0x82]
+    tokens = [
+        {"token": "é", "bytes": [0xC3, 0xA9], "logprob": -0.5, "top_logprobs": []},
+        {"token": "\ufffd", "bytes": half, "logprob": -0.5, "top_logprobs": [
+            {"token": "bytes:\\x99\\x82", "bytes": rest, "logprob": -1.5},
+            {"token": "<|end|>", "bytes": None, "logprob": -2.5},
+        ]},
+    ]  # fmt: skip
+    made = message(content="é🙂")
+    made["choices"][0]["logprobs"] = {"content": tokens}
+    teacher.reply = lambda n, body: made
+    [request] = asks(1, top_logprobs=2)
+    kept = only(store, engine(teacher), request).logprobs
+    assert kept == '[["é",-0.5,[]],[[240,159],-0.5,[[[153,130],-1.5],["<|end|>",-2.5]]]]'
+
+
 def test_plain_completions_with_log_probabilities(teacher: Teacher, store: Store) -> None:
     choice = {"text": "It is", "finish_reason": "stop", "logprobs": PLAIN_LOGS}
     usage = {"prompt_tokens": 5, "completion_tokens": 3}
