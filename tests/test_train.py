@@ -18,6 +18,7 @@ PARAMS = """\
   max_length: 2048
   evaluations: 2
   precision: fp32
+  loss: sft
 """
 
 
@@ -25,7 +26,7 @@ PARAMS = """\
 def built(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy with all that `train` reads for the run `selected`: 2 tasks, 3 rows each."""
     copy = copy_project(tmp_path_factory.mktemp("built"))
-    shutil.copytree(REPOSITORY / "accelerate", copy.root / "accelerate")
+    shutil.copytree(REPOSITORY / "launch", copy.root / "launch")
     params = copy.read("params.yaml")
     head, tail = params.split("  max_length:")
     tail = tail[tail.index("\nevaluate:") :].replace("max_tokens: 80", "max_tokens: 8")
