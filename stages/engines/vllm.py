@@ -7,7 +7,6 @@ differ from run to run, and with them, now and then, a greedy answer.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -167,10 +166,8 @@ class VllmModel:
 
 def _penalty(folder: Path) -> dict[str, float]:
     """The one value of a checkpoint's generation config that changes greedy answers in both."""
-    try:
-        penalty = read_json(folder / "generation_config.json").get("repetition_penalty")
-    except (OSError, json.JSONDecodeError):
-        return {}
+    file = folder / "generation_config.json"
+    penalty = read_json(file).get("repetition_penalty") if file.is_file() else None
     return {} if penalty is None else {"repetition_penalty": float(penalty)}
 
 
