@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -27,6 +28,7 @@ from stages.engines.request import Completion, Deliver, Request
 from stages.engines.shelf import Shelf, at_hand
 from stages.engines.vllm import VllmModel
 
+_KNOCK = 10.0  # seconds
 BLOCK_ROWS = 512
 """Requests in a block for vLLM, which puts its batches together by itself."""
 
@@ -183,18 +185,20 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM) if main else None
     try:
+        _knock(cluster.address)
         ray.init(
             cluster.address or "local",
+            **({} if cluster.address else {"include_dashboard": False}),
             # nodes run this code, whatever is installed there
             runtime_env={"py_modules": [str(Path(__file__).parents[1])]},
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises it bare where a node does not start
         raise user_error(
             "params.yaml", "E707",
             f"the Ray cluster at {cluster.address or 'this machine'} cannot be reached "
-            f"({str(error).splitlines()[0]})",
+            f"({(str(error).splitlines() or [type(error).__name__])[0]})",
             "start it with `ray start --head` and `ray start --address=…`, or correct "
             "runtime.ray.address",
         ) from None  # fmt: skip
@@ -204,6 +208,17 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Try the address for a moment; Ray itself would try for three minutes.
+
+    Raises:
+        OSError: Nobody is there.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), _KNOCK).close()
 
 
 def take(cluster: Cluster, nodes: Sequence[Mapping[str, Any]]) -> tuple[float, float, int]:
