@@ -177,7 +177,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     except ImportError:
         raise user_error(
             "params.yaml", "E705", "runtime.ray is set, and Ray is not installed",
-            "run `pip install 'tutelage[ray]'`, or take `ray` out of runtime",
+            "run `pip install -e '.[ray]'`, or take `ray` out of runtime",
         ) from None  # fmt: skip
     if ray.is_initialized():
         yield ray

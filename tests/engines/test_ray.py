@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 import time
 from collections import Counter
@@ -15,7 +17,7 @@ from stages.core.errors import UserError, user_error
 from stages.engines.ask import request
 from stages.engines.crew import IN_FLIGHT, LOSSES
 from stages.engines.local import BATCH_ROWS, Generator, LocalEngine
-from stages.engines.ray import Cluster, RayEngine, take
+from stages.engines.ray import Cluster, RayEngine, connected, take
 from stages.engines.request import Answers, Completion, Request
 from stages.engines.store import Store
 from tests.engines.helpers import answer
@@ -41,6 +43,30 @@ def cluster() -> Iterator[Any]:
     ray.shutdown()
     nodes.shutdown()
     patch.undo()
+
+
+def test_nobody_is_at_the_address() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with pytest.raises(UserError) as raised, connected(Cluster(address=f"127.0.0.1:{port}")):
+        pass
+    assert str(raised.value) == (
+        f"params.yaml: E707 the Ray cluster at 127.0.0.1:{port} cannot be reached "
+        f"([Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)})\n"
+        "    hint: start it with `ray start --head` and `ray start --address=…`, or correct "
+        "runtime.ray.address"
+    )
+
+
+def test_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError) as raised, connected(Cluster()):
+        pass
+    assert str(raised.value) == (
+        "params.yaml: E705 runtime.ray is set, and Ray is not installed\n"
+        "    hint: run `pip install -e '.[ray]'`, or take `ray` out of runtime"
+    )
 
 
 def asks(engine: LocalEngine, blocks: int, **values: float) -> list[Request]:
@@ -108,6 +134,44 @@ def test_a_node_is_killed_in_the_middle(
     told = capsys.readouterr().out
     assert told.count("an actor was lost") == 1
     assert f"its {IN_FLIGHT} blocks go to others" in told
+
+
+class Noting(Doomed):
+    """Notes each block, and ends it."""
+
+    def generate(self, block: Sequence[Request]) -> list[Completion]:
+        self.begun = 9
+        return super().generate(block)
+
+
+def test_the_only_node_is_killed_and_another_joins(
+    cluster: Any, tiny: Path, tmp_path: Path
+) -> None:
+    engine, alone = RayEngine(tiny, Cluster()), LocalEngine(tiny)
+    engine.load = partial(Noting, tmp_path)
+    requests = asks(engine, BLOCKS)
+    blocks = 0
+
+    class Killing(Store):
+        def put_many(self, answers: Answers) -> None:
+            nonlocal blocks
+            super().put_many(answers)
+            blocks += 1
+            if blocks == 3:
+                for node in list(cluster.worker_nodes):
+                    cluster.remove_node(node, allow_graceful=False)
+                cluster.add_node(num_cpus=1)
+
+    with Killing(tmp_path / "many") as store:
+        many = answer(requests, engine, store)
+    with Store(tmp_path / "one") as store:
+        assert answer(requests, alone, store) == many
+    assert blocks == BLOCKS
+    lines = [line.split() for line in (tmp_path / "begun").read_text().splitlines()]
+    begun = Counter(key for _, key in lines)
+    assert len({node for node, _ in lines}) == 2
+    assert len(begun) == BLOCKS
+    assert 0 <= len(lines) - BLOCKS <= IN_FLIGHT
 
 
 def refuse(folder: Path) -> Generator:
