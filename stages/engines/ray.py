@@ -88,7 +88,7 @@ class RayEngine(LocalEngine):
         blocks = list(self._blocks(requests, missing))
         with connected(self.cluster) as ray:
             cpus, gpus, room = take(self.cluster, ray.nodes())
-            shelf = _shelf(ray, self.folder)
+            shelf = on_shelf(ray, self.folder)
 
             def start() -> Any:
                 made = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(Actor)
@@ -156,8 +156,8 @@ class RemoteShelf:
         return bytes(ray.get(self.actor.read.remote(name, at)))
 
 
-def _shelf(ray: Any, folder: Path) -> Any:
-    """The shelf, on the driver's own node."""
+def on_shelf(ray: Any, folder: Path) -> Any:
+    """A `Shelf` as an actor on the driver's own node, which has the files."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,10 @@ import pytest
 from stages.core.errors import UserError, user_error
 from stages.engines.ask import request
 from stages.engines.crew import IN_FLIGHT, LOSSES
-from stages.engines.local import BATCH_ROWS, Generator, LocalEngine
-from stages.engines.ray import Cluster, RayEngine, connected, take
+from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest
+from stages.engines.ray import Cluster, RayEngine, RemoteShelf, connected, on_shelf, take
 from stages.engines.request import Answers, Completion, Request
+from stages.engines.shelf import at_hand
 from stages.engines.store import Store
 from tests.engines.helpers import answer
 
@@ -36,9 +38,18 @@ def cluster() -> Iterator[Any]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     # what a test hands to actors is sent, since nodes cannot import it
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes.add_node(num_cpus=1)
-    ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
+    for attempt in range(3):
+        nodes = Nodes(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
+        try:
+            nodes.add_node(num_cpus=1)
+            ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
+            break
+        except Exception as error:  # it gives a node 30 s to start, whatever else the machine does
+            nodes.shutdown()
+            if attempt == 2 or "timed out during startup" not in str(error):
+                raise
     yield nodes
     ray.shutdown()
     nodes.shutdown()
@@ -172,6 +183,24 @@ def test_the_only_node_is_killed_and_another_joins(
     assert len({node for node, _ in lines}) == 2
     assert len(begun) == BLOCKS
     assert 0 <= len(lines) - BLOCKS <= IN_FLIGHT
+
+
+def fetched(folder: Path, digest: str, shelf: Any, here: Path) -> Path:
+    tempfile.tempdir = str(here)  # of this worker alone
+    try:
+        return at_hand(folder, digest, RemoteShelf(shelf))
+    finally:
+        tempfile.tempdir = None
+
+
+def test_a_node_without_the_model_is_sent_it(cluster: Any, tiny: Path, tmp_path: Path) -> None:
+    shelf, digest = on_shelf(ray, tiny), folder_digest(tiny)
+    fetch = ray.remote(num_cpus=1)(fetched).remote
+    copy = ray.get(fetch(tmp_path / "absent", digest, shelf, tmp_path))
+    assert copy.is_relative_to(tmp_path)
+    assert folder_digest(copy) == digest
+    assert ray.get(fetch(tiny, digest, shelf, tmp_path)) == tiny
+    ray.kill(shelf)
 
 
 def refuse(folder: Path) -> Generator:
