@@ -85,9 +85,9 @@ class RayEngine(LocalEngine):
             UserError: E705 when Ray is not installed, E707 when the cluster is not there or has no
                 room, E708 when the same work was lost over and over.
         """
-        blocks = list(self._blocks(requests, missing))
         with connected(self.cluster) as ray:
             cpus, gpus, room = take(self.cluster, ray.nodes())
+            blocks = list(self._blocks(requests, missing, gpus > 0))
             shelf = on_shelf(ray, self.folder)
 
             def start() -> Any:
@@ -104,17 +104,27 @@ class RayEngine(LocalEngine):
                 ray.kill(shelf)
 
     def _blocks(
-        self, requests: Sequence[Request], missing: AbstractSet[str]
+        self, requests: Sequence[Request], missing: AbstractSet[str], gpu: bool
     ) -> Iterator[list[Request]]:
         if self.vllm:
             wanted = [item for item in requests if item.key in missing]
             return (wanted[at : at + BLOCK_ROWS] for at in range(0, len(wanted), BLOCK_ROWS))
-        from transformers import AutoTokenizer
+        return plan(requests, missing, without_weights(self.folder, gpu))
 
-        quiet()
-        # a plan reads the tokenizer alone, so the driver needs no weights and no GPU
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        return plan(requests, missing, Generator(None, tokenizer))
+
+def without_weights(folder: Path, gpu: bool) -> Generator:
+    """What a plan reads of a model, as actors will load it: its tokenizer, its shape and type."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    quiet()
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(
+            config, dtype=torch.bfloat16 if gpu else torch.float32, trust_remote_code=False
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return Generator(model, tokenizer)
 
 
 class Actor:
@@ -188,7 +198,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         _knock(cluster.address)
         ray.init(
             cluster.address or "local",
-            **({} if cluster.address else {"include_dashboard": False}),
+            include_dashboard=None if cluster.address else False,
             # nodes run this code, whatever is installed there
             runtime_env={"py_modules": [str(Path(__file__).parents[1])]},
             logging_level=logging.ERROR,

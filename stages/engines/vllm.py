@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import user_error
-from stages.core.jsonl import read_json
 from stages.engines.local import LocalEngine, encode, quiet
 from stages.engines.request import Answers, Completion, Deliver, Request
 
@@ -90,7 +89,6 @@ class VllmModel:
             "ignore_eos": True,  # its list of ends is the checkpoint's; ours is the template's
             "stop_token_ids": [tokenizer.eos_token_id],
             "detokenize": False,
-            **_penalty(folder),
         }
         return VllmModel(engine, tokenizer, settings)
 
@@ -162,13 +160,6 @@ class VllmModel:
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         prompt = len(output.prompt_token_ids)
         return Completion(text, "stop" if stopped else "length", prompt, len(ids))
-
-
-def _penalty(folder: Path) -> dict[str, float]:
-    """The one value of a checkpoint's generation config that changes greedy answers in both."""
-    file = folder / "generation_config.json"
-    penalty = read_json(file).get("repetition_penalty") if file.is_file() else None
-    return {} if penalty is None else {"repetition_penalty": float(penalty)}
 
 
 def _absent(error: ImportError) -> Exception:

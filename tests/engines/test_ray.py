@@ -17,8 +17,16 @@ import pytest
 from stages.core.errors import UserError, user_error
 from stages.engines.ask import request
 from stages.engines.crew import IN_FLIGHT, LOSSES
-from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest
-from stages.engines.ray import Cluster, RayEngine, RemoteShelf, connected, on_shelf, take
+from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest, plan
+from stages.engines.ray import (
+    Cluster,
+    RayEngine,
+    RemoteShelf,
+    connected,
+    on_shelf,
+    take,
+    without_weights,
+)
 from stages.engines.request import Answers, Completion, Request
 from stages.engines.shelf import at_hand
 from stages.engines.store import Store
@@ -243,6 +251,14 @@ def test_no_room(cluster: Any, tiny: Path) -> None:
         "E707",
         "no node of the Ray cluster has room for an actor of 64 CPUs and 0 GPUs",
     )
+
+
+def test_the_driver_plans_as_one_process_does_without_the_weights(tiny: Path) -> None:
+    here, there = Generator.load(tiny), without_weights(tiny, gpu=False)
+    requests = asks(LocalEngine(tiny), 3)
+    left = {item.key for item in requests[7:]}
+    assert list(plan(requests, left, there)) == list(plan(requests, left, here))
+    assert (there.model.device.type, there.model.dtype) == ("meta", here.model.dtype)
 
 
 def node(alive: bool = True, **resources: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stages.engines.ask import request
 from stages.engines.local import Generator, LocalEngine
 from stages.engines.request import Answers, Request
 from stages.engines.store import Store
-from stages.engines.vllm import VllmEngine, VllmModel, _penalty
+from stages.engines.vllm import VllmEngine, VllmModel
 from tests.engines.helpers import answer
 from tests.tiny import save_tiny
 
@@ -62,15 +62,6 @@ def test_it_is_not_installed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "params.yaml: E705 runtime.local is vllm, and vLLM is not installed\n"
         "    hint: see docs/scale.md for how to install it, or take `local: vllm` out of runtime"
     )
-
-
-def test_a_penalty_of_the_checkpoint_holds(tmp_path: Path) -> None:
-    assert _penalty(tmp_path) == {}
-    config = tmp_path / "generation_config.json"
-    config.write_text('{"top_k": 20}')
-    assert _penalty(tmp_path) == {}
-    config.write_text('{"repetition_penalty": 1.05, "top_k": 20}')
-    assert _penalty(tmp_path) == {"repetition_penalty": 1.05}
 
 
 @real
