@@ -120,7 +120,8 @@ def without_weights(folder: Path, gpu: bool) -> Generator:
     quiet()
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(
+        auto: Any = AutoModelForCausalLM
+        model = auto.from_config(
             config, dtype=torch.bfloat16 if gpu else torch.float32, trust_remote_code=False
         )
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

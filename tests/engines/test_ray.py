@@ -46,18 +46,18 @@ def cluster() -> Iterator[Any]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     # what a test hands to actors is sent, since nodes cannot import it
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    for attempt in range(3):
-        nodes = Nodes(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-        )
+    nodes = Nodes()
+    for attempt in range(5):
         try:
+            nodes.add_node(num_cpus=0, include_dashboard=False)
             nodes.add_node(num_cpus=1)
             ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
             break
         except Exception as error:  # it gives a node 30 s to start, whatever else the machine does
-            nodes.shutdown()
-            if attempt == 2 or "timed out during startup" not in str(error):
+            if attempt == 4 or "timed out during startup" not in str(error):
                 raise
+            nodes.shutdown()
+            nodes = Nodes()
     yield nodes
     ray.shutdown()
     nodes.shutdown()
