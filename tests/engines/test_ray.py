@@ -38,7 +38,7 @@ BLOCKS = 12
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head that runs nothing, and a node of one CPU; both real, in processes of their own."""
+    """A head that runs nothing, and two nodes of one CPU; all real, in processes of their own."""
     from ray import cloudpickle
     from ray.cluster_utils import Cluster as Nodes
 
@@ -50,6 +50,7 @@ def cluster() -> Iterator[Any]:
     for attempt in range(5):
         try:
             nodes.add_node(num_cpus=0, include_dashboard=False)
+            nodes.add_node(num_cpus=1)
             nodes.add_node(num_cpus=1)
             ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
             break
@@ -121,8 +122,7 @@ class Doomed:
 def test_a_node_is_killed_in_the_middle(
     cluster: Any, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nodes = {node.node_id: node for node in [cluster.add_node(num_cpus=1)]}
-    nodes |= {node.node_id: node for node in cluster.worker_nodes}
+    nodes = {node.node_id: node for node in cluster.worker_nodes}
     engine, alone = RayEngine(tiny, Cluster()), LocalEngine(tiny)
     assert (engine.endpoint, engine.model) == (alone.endpoint, alone.model)
     engine.load = partial(Doomed, tmp_path)
@@ -188,7 +188,7 @@ def test_the_only_node_is_killed_and_another_joins(
     assert blocks == BLOCKS
     lines = [line.split() for line in (tmp_path / "begun").read_text().splitlines()]
     begun = Counter(key for _, key in lines)
-    assert len({node for node, _ in lines}) == 2
+    assert len({node for node, _ in lines}) >= 2
     assert len(begun) == BLOCKS
     assert 0 <= len(lines) - BLOCKS <= IN_FLIGHT
 
