@@ -12,10 +12,9 @@ from typing import Any
 
 from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_json, write_rows
-from stages.engines.ask import examination
+from stages.engines.ask import examination, local_engine
 from stages.engines.desk import replay
 from stages.engines.fulfil import fulfil, single
-from stages.engines.local import LocalEngine
 from stages.engines.request import Job, Request
 from stages.engines.store import Store, default_path
 from stages.scoring.items import MACRO
@@ -37,7 +36,7 @@ def main() -> None:
     chosen = next(read_rows(top / f"build/mix/{run}.jsonl"))["strategies"]
     folder, out = top / f"build/compiled/runs/{run}", top / f"build/evaluations/{run}"
     tasks = read_json(folder / "tasks.json")
-    engine = LocalEngine(top / f"build/checkpoints/{run}")
+    engine = local_engine(top / f"build/checkpoints/{run}", params.runtime)
     rows = list(product(read_rows(folder / "test.jsonl"), range(decoding.samples)))
     # an untrained student goes through all calls of the strategy that it is prompted with
     later = read_json(folder / "calls.json")

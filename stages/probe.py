@@ -18,9 +18,9 @@ from typing import Any
 
 from stages.core.console import Progress, argument, entry, root, say
 from stages.core.jsonl import read_json, read_rows, write_rows
+from stages.engines.ask import local_engine
 from stages.engines.desk import replay
 from stages.engines.fulfil import fulfil
-from stages.engines.local import LocalEngine
 from stages.engines.request import Job, Planned, Request
 from stages.engines.store import Store, default_path
 from stages.spec.model import FINETUNE, PROMPT, Params
@@ -62,7 +62,7 @@ def main() -> None:
 def prompting(top: Path, params: Params, suite: str) -> Trial:
     """The untrained student under each strategy's prompt."""
     folder = top / f"build/compiled/suites/{suite}"
-    engine = LocalEngine(top / "build/student")
+    engine = local_engine(top / "build/student", params.runtime)
     later = read_json(folder / "calls.json")
     asking = Asking(engine, suite, later, ceiling=params.probe["max_tokens"], forces=True)
 

@@ -82,7 +82,7 @@ class Staged:
         class Student:
             endpoint, model = "local", f"sha256:{run}"
 
-            def __init__(self, folder: Path) -> None:
+            def __init__(self, folder: Path, runtime: object) -> None:
                 pass
 
             def complete(
@@ -96,7 +96,7 @@ class Staged:
                     ]
                 )
 
-        self._patch.setattr(evaluate, "LocalEngine", Student)
+        self._patch.setattr(evaluate, "local_engine", Student)
         self.run(evaluate.main, run)
 
     def run(self, main: Callable[[], None], *arguments: str) -> None:

@@ -37,7 +37,7 @@ class Student:
     endpoint, model = "local", "sha256:0"
     asked: list[Request]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runtime: object) -> None:
         pass
 
     def complete(
@@ -57,7 +57,7 @@ class Student:
 def root(project: Copy, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the stages before `evaluate` leave for a run on two tasks."""
     Student.asked = []
-    monkeypatch.setattr(evaluate, "LocalEngine", Student)
+    monkeypatch.setattr(evaluate, "local_engine", Student)
     monkeypatch.chdir(project.root)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setattr(sys, "argv", ["evaluate", RUN])

@@ -11,7 +11,10 @@ TEMPLATE = (
 )
 
 
-def save_tiny(folder: Path, *, template: str | None = TEMPLATE, seed: int = 0) -> Path:
+def save_tiny(
+    folder: Path, *, template: str | None = TEMPLATE, seed: int = 0, head: int = 16
+) -> Path:
+    """Save it; `head` is the size of each of its two attention heads."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -28,7 +31,7 @@ def save_tiny(folder: Path, *, template: str | None = TEMPLATE, seed: int = 0) -
     fast.chat_template = template
     config = LlamaConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
+        hidden_size=2 * head,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,

@@ -85,6 +85,10 @@ class UserError(Exception):
         self.problems = sorted(set(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[list[Problem]]]:
+        # an exception is pickled with the arguments of its base, which are not these
+        return UserError, (self.problems,)
+
 
 def user_error(file: str, code: str, message: str, hint: str = "") -> UserError:
     """The common case: one problem that has no line."""

@@ -10,7 +10,7 @@ from stages.core.jsonl import canonical
 from stages.engines.local import LocalEngine
 from stages.engines.openai import OpenAIEngine
 from stages.engines.prices import price_of
-from stages.engines.request import Engine, Message, Request
+from stages.engines.request import Engine, Message, Planned, Request
 from stages.engines.store import Store
 from stages.engines.terms import Flow, Purse
 
@@ -57,6 +57,26 @@ def sampling(teacher: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def local_engine(folder: Path, runtime: Mapping[str, Any]) -> Planned:
+    """The model of a folder, run as ``runtime`` says; what is asked of it is the same in any case.
+
+    Args:
+        folder: A checkpoint.
+        runtime: The section of ``params.yaml``.
+    """
+    vllm = runtime.get("local") == "vllm"
+    if runtime.get("ray") is not None:
+        from stages.engines.ray import Cluster, RayEngine
+
+        cluster = Cluster(**runtime["ray"], patience=runtime.get("outage", Cluster.patience))
+        return RayEngine(folder, cluster, vllm)
+    if vllm:
+        from stages.engines.vllm import VllmEngine
+
+        return VllmEngine(folder)
+    return LocalEngine(folder)
+
+
 def teacher_engine(
     teacher: Mapping[str, Any], runtime: Mapping[str, Any], folder: Path, store: Store | None
 ) -> Engine:
@@ -69,7 +89,7 @@ def teacher_engine(
         store: Whose ledger is charged; None where nothing is asked.
     """
     if teacher["engine"] == "local":
-        return LocalEngine(folder)
+        return local_engine(folder, runtime)
     urls = base_urls(teacher)
     flow = Flow(
         **{key: runtime[key] for key in FLOW if runtime.get(key) is not None},

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 from stages.core.errors import Problem, UserError, nearest, user_error
 
 
@@ -36,3 +38,9 @@ def test_hints_name_the_nearest_word_or_all() -> None:
     assert nearest("drect", {"direct", "other"}) == "did you mean 'direct'?"
     assert nearest("zzz", {"b", "a"}) == "allowed: a, b"
     assert nearest("zzz", []) == ""
+
+
+def test_a_users_mistake_can_be_sent_to_another_process() -> None:
+    problem = Problem("a.yaml", 3, 1, "E112", "the file lacks a key", "add it", "spec: 1")
+    sent = pickle.loads(pickle.dumps(UserError([problem])))
+    assert (type(sent), sent.problems, str(sent)) == (UserError, [problem], str(problem))

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from stages.engines.ask import request, sampling, teacher_engine
+from stages.engines.ask import local_engine, request, sampling, teacher_engine
 from stages.engines.batch.engine import BatchEngine
 from stages.engines.local import LocalEngine
 from stages.engines.openai import OpenAIEngine
 from stages.engines.prices import Price
+from stages.engines.ray import Cluster, RayEngine
 from stages.engines.store import Store
+from stages.engines.vllm import VllmEngine
 
 RUNTIME = {"concurrency": 9, "timeout": 7, "retries": 3}
 TEACHER = {"engine": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "key_env": "KEY"}
@@ -63,6 +65,29 @@ def test_a_local_model(tmp_path: Path, tiny: Path) -> None:
     engine = teacher_engine({"engine": "local", "model": "student"}, RUNTIME, tiny, None)
     assert isinstance(engine, LocalEngine)
     assert (engine.endpoint, engine.folder) == ("local", tiny)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "kind"),
+    [
+        ({}, LocalEngine),
+        ({"local": "transformers", "ray": None}, LocalEngine),
+        ({"local": "vllm"}, VllmEngine),
+        ({"ray": {}}, RayEngine),
+        ({"local": "vllm", "ray": {"address": "auto", "gpus": 1}, "outage": 60}, RayEngine),
+    ],
+)
+def test_what_runs_a_local_model_changes_nothing_that_is_asked(
+    tiny: Path, runtime: dict[str, Any], kind: type[LocalEngine]
+) -> None:
+    engine = local_engine(tiny, runtime)
+    assert type(engine) is kind
+    messages = [{"role": "user", "content": "2 + 2?"}]
+    assert request(engine, messages, 8).key == request(LocalEngine(tiny), messages, 8).key
+    if isinstance(engine, RayEngine):
+        assert engine.vllm == ("local" in runtime)
+        asked = {**runtime["ray"], "patience": runtime.get("outage", 900)}
+        assert engine.cluster == Cluster(**asked)
 
 
 @pytest.mark.parametrize(
