@@ -29,6 +29,9 @@ def main() -> None:
     project, rows = checked(top)
     teacher, runtime = project.params.teacher, project.params.runtime
     if teacher["engine"] == "recorded":
+        if arguments.format == "json":
+            say(json.dumps({"spent_usd": 0.0, "lines": []}, indent=2))
+            return
         say("plan: the recorded teacher answers from the rows themselves; nothing is asked for")
         return
     with Store(default_path()) as store:
