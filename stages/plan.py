@@ -34,6 +34,9 @@ def main() -> None:
                if run.train_on != NOTHING]  # fmt: skip
     built = [run for run in trained if run.rows is not None]
     if teacher["engine"] == "recorded":
+        if arguments.format == "json":
+            say(json.dumps({"spent_usd": 0.0, "lines": []}, indent=2))
+            return
         say("plan: the recorded teacher answers from the rows themselves; nothing is asked for")
         for run in built:
             say(training_line(run))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stages import report
+from stages.core.jsonl import read_json, write_json
 from stages.curation.cases import Case
+from stages.reporting.cases import TEACHER
 from stages.training.tokenise import tokenise
 from tests.curation import making
 from tests.curation.making import Made
@@ -30,6 +36,8 @@ HOSTILE = {
     "long line": "word " * 190_000,
 }
 NAMES = list(HOSTILE)
+# twice what a template may make by itself
+SAID = HOSTILE | {"long line": HOSTILE["long line"] * 2}
 WRONG = ("script", "lone surrogates")
 
 
@@ -43,7 +51,7 @@ def row(name: str, split: str) -> dict[str, str]:
     return {
         "question": question(name, split),
         "answer": gold,
-        "worked": f"Reading: {HOSTILE[name]} and so on. The answer is {said}.",
+        "worked": f"Reading: {SAID[name]} and so on. The answer is {said}.",
     }
 
 
@@ -80,26 +88,70 @@ def test_every_row_is_kept_or_dropped_with_a_reason_and_every_text_is_as_it_was(
     }
     good = [name for name in NAMES if name not in WRONG]
     assert [line["rationale"] for line in kept] == [
-        f"Reading: {HOSTILE[name]} and so on." for name in good
+        f"Reading: {SAID[name]} and so on." for name in good
     ]
 
     for run, names in ((RUN, good), ("plain", NAMES)):
         _, *mixed = staged.rows(f"mix/{run}.jsonl")
         for name, line in zip(names, mixed, strict=True):
             assert question(name, "train") in line["messages"][-1]["content"]
-            assert run == "plain" or HOSTILE[name] in line["completion"]
+            assert run == "plain" or SAID[name] in line["completion"]
 
 
-def test_answers_are_judged_and_kept_as_they_were(staged: Staged) -> None:
-    said = {
-        question(name, "test"): f"{HOSTILE[name]} said. The answer is "
+def answers() -> dict[str, str]:
+    """What the student says to each test question; one of its answers is wrong."""
+    return {
+        question(name, "test"): f"{SAID[name]} said. The answer is "
         + ("0." if name == "json" else f"{500 + number}.")
         for number, name in enumerate(NAMES)
     }
+
+
+def test_answers_are_judged_and_kept_as_they_were(staged: Staged) -> None:
+    said = answers()
     staged.evaluate(RUN, lambda text: next(v for k, v in said.items() if k in text))
     done = staged.rows(f"evaluations/{RUN}/predictions.jsonl")
     assert {line["question"]: line["completion"] for line in done} == said
     assert [name for name, line in zip(NAMES, done, strict=True) if not line["correct"]] == ["json"]
+
+
+def test_the_report_shows_and_counts_every_text_and_runs_none(staged: Staged) -> None:
+    said = answers()
+    for run in (RUN, "plain"):
+        staged.evaluate(run, lambda text: next(v for k, v in said.items() if k in text))
+        for name in ("loss", "valid"):
+            write_json(staged.root / f"build/training/{run}/{name}.json", [])
+    staged.run(report.main)
+
+    scores = read_json(staged.root / "build/metrics.json")
+    right = (len(NAMES) - 1) / len(NAMES)
+    for run in (RUN, "plain"):
+        assert scores[run][TASK]["n"] == len(NAMES)
+        assert scores[run][TASK]["accuracy"] == pytest.approx(right, abs=1e-4)
+
+    page = (staged.root / "build/report.html").read_bytes().decode("utf-8")
+    found = re.search(r'<script type="application/octet-stream" id="data">(.*?)</script>', page)
+    assert found
+    held = json.loads(gzip.decompress(base64.b64decode(found[1])))
+    rows = held["rows"]
+    shown = [
+        (held["names"]["writer"][writer], held["questions"][asked], text)
+        for writer, asked, text in zip(rows["writer"], rows["question"], rows["text"], strict=True)
+    ]
+    assert shown == [
+        *((TEACHER, question(name, "train"), row(name, "train")["worked"]) for name in NAMES),
+        *((run, asked, text) for run in (RUN, "plain") for asked, text in said.items()),
+    ]
+    verdicts = [held["names"]["verdict"][verdict] for verdict in rows["verdict"]]
+    assert verdicts.count("right") == 3 * len(NAMES) - len(WRONG) - 2
+    assert f"<p>{3 * len(NAMES)} texts. Keys:" in page
+    assert f">{len(WRONG)} of {len(NAMES)}</td>" in page  # not right, of the teacher's
+
+    # the examples of mistakes among them
+    rest = page.replace(found[1], "")
+    assert "<script>alert" not in rest
+    assert "<img" not in rest
+    assert re.findall("[^\\n\\t -~\u00a0-\u1fff\u2010-\u2027\u20a0-\ud7ff]", rest) == []
 
 
 class Bytes:

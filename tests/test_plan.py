@@ -215,3 +215,4 @@ def test_the_recorded_teacher_is_free(
     assert capsys.readouterr().out == (
         "plan: the recorded teacher answers from the rows themselves; nothing is asked for\n"
     )
+    assert told(capsys, monkeypatch) == {}  # a program reads JSON all the same

@@ -9,7 +9,8 @@ from typing import Any
 Spec = dict[str, Any]
 POINTS = 240
 """Of a curve of training, at most; neighbouring steps are averaged."""
-COLOURS = 8
+COLOURS = 12
+"""Of the page: no fewer than curation has reasons, so that none has the colour of another."""
 
 _SHARE = {"format": ".0%", "tickCount": 5, "title": None}
 
@@ -23,7 +24,7 @@ def heat(selected: Mapping[str, Mapping[str, Any]]) -> Spec | None:
     rows = [
         {
             "task": task, "strategy": item["strategy"], "accuracy": item["accuracy"],
-            "shown": f"{100 * item['accuracy']:.0f}", "dark": item["accuracy"] > 0.55,
+            "shown": f"{100 * item['accuracy']:.0f}", "ink": _on(item["accuracy"]),
             "selected": item["strategy"] == choice["strategy"],
             "about": f"{task}, {item['strategy']}: {item['correct']} of {item['n']} right"
             + (", selected" if item["strategy"] == choice["strategy"] else ""),
@@ -56,8 +57,8 @@ def heat(selected: Mapping[str, Mapping[str, Any]]) -> Spec | None:
                       "strokeWidth": 2}},
             {"mark": {"type": "text", "fontSize": 12},
              "encoding": {"text": {"field": "shown"},
-                          "color": {"condition": {"test": "datum.dark", "value": "var(--bg)"},
-                                    "value": "var(--ink)"}}},
+                          "color": {"field": "ink", "type": "nominal", "scale": None,
+                                    "legend": None}}},
         ],
     }  # fmt: skip
 
@@ -240,6 +241,13 @@ def palette(count: int) -> list[str]:
     return [f"var(--c{at % COLOURS})" for at in range(count)]
 
 
+def _on(accuracy: float) -> str:
+    """The colour of letters that can be read on a cell of the heat map, light or dark."""
+    if accuracy <= 0.55:
+        return "var(--ink)"
+    return "var(--mid)" if accuracy <= 0.8 else "var(--bg)"
+
+
 def _share(field: str) -> Spec:
     return {"field": field, "type": "quantitative", "axis": _SHARE, "scale": {"domain": [0, 1]}}
 
@@ -248,7 +256,7 @@ def _names(rows: Iterable[Mapping[str, Any]]) -> Spec:
     names = list(dict.fromkeys(row["name"] for row in rows))
     return {"field": "name", "type": "nominal", "sort": names,
             "axis": {"title": None, "ticks": False, "domain": False,
-                     "labelLimit": 230}}  # fmt: skip
+                     "labelLimit": 330}}  # fmt: skip
 
 
 def _thinned(points: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:

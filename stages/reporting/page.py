@@ -172,7 +172,7 @@ def _environment(top: Path) -> Environment:
     )
     environment.globals |= {
         "style": Markup(style), "script": Markup(script),
-        "style_hash": _hash(style), "script_hash": _hash(script),
+        "style_hash": _hash(style), "script_hash": _hash(script), "colours": charts.COLOURS,
     }  # fmt: skip
     environment.filters |= {"cell": cell, "visible": visible, "svg": svg}
     environment.tests["macro"] = MACRO.__eq__

@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 MAX_OUTPUT = 1_000_000
-"""Characters that one rendering, or any text made on the way, may have."""
+"""Characters that one rendering may have beyond its values, and any text made on the way."""
 MAX_STEPS = 100_000
 """Loop steps of one rendering."""
 MAX_WORK = 5_000_000
@@ -88,12 +88,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {name: self._counted(work) for name, work in kept.items()}
         self.filters["_steps"] = self._steps
         self.tests = {name: self.tests[name] for name in sorted(TESTS)}
-        self.concat = _concat  # type: ignore[method-assign]
+        self.concat = self._concat  # type: ignore[method-assign]
         self.begin()
 
-    def begin(self) -> None:
-        """Start counting a rendering's loop steps and work anew."""
-        self._left, self._work = MAX_STEPS, MAX_WORK
+    def begin(self, given: int = 0) -> None:
+        """Start counting a rendering's loop steps and work anew.
+
+        Args:
+            given: Characters of the texts that it is given: a completion may have any length.
+        """
+        self._left, self._work, self._given = MAX_STEPS, MAX_WORK, given
+
+    def _concat(self, parts: Iterable[str]) -> str:
+        made = list(parts)
+        size = sum(map(len, made))
+        if size > self._given + MAX_OUTPUT:
+            _fits(size)
+        return "".join(made)
 
     def _counted(self, work: Callable[..., Any]) -> Callable[..., Any]:
         place = int(hasattr(work, "jinja_pass_arg"))  # behind the context that Jinja passes first
@@ -188,15 +199,6 @@ class _Bounded(NodeTransformer):
 def _fits(size: int) -> None:
     if size > MAX_OUTPUT:
         raise LimitError(f"it makes a text of {size} characters, more than {MAX_OUTPUT}")
-
-
-def _concat(parts: Iterable[str]) -> str:
-    made = list(parts)
-    if len(made) > 1:
-        _fits(sum(map(len, made)))
-    elif made:
-        _fits(len(made[0]))
-    return "".join(made)
 
 
 def _join(value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:

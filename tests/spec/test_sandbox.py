@@ -29,6 +29,14 @@ def test_what_a_prompt_needs_works(source: str, text: str) -> None:
     assert render_text(source, VALUES) == text
 
 
+def test_a_text_that_is_given_may_have_any_length() -> None:
+    text = "a" * 1_900_000
+    assert render_text("{{ text }} {{ more }}", {"text": text, "more": "b"}) == text + " b"
+    with pytest.raises(TemplateError) as caught:
+        render_text("{{ text }}{{ text }}", {"text": text})
+    assert str(caught.value) == "it makes a text of 3800000 characters, more than 1000000"
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
