@@ -939,7 +939,8 @@ def test_rows_are_checked_beside_broken_links(project: Copy) -> None:
 def test_the_command_prints_them_without_a_traceback_and_exits_2(project: Copy) -> None:
     expected = _several(project)
     done = project.run("-m", "stages.compile", "--check")
-    assert (done.returncode, done.stdout) == (2, "")
+    told = [line for line in done.stdout.splitlines() if not line.startswith("  check: ")]
+    assert (done.returncode, told) == (2, [])  # on a slow machine it tells how far it is
     assert done.stderr == "\n".join(expected) + "\n"
     assert "Traceback" not in done.stderr
 

@@ -137,9 +137,10 @@ def test_a_killed_sweep_goes_on(project: Sweeping, tmp_path: Path) -> None:
     done = project.sweep()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No file hash info" not in done.stderr
-    assert HELD.findall(done.stdout) == ["1"]
+    (held,) = map(int, HELD.findall(done.stdout))
+    assert held in (1, 2)  # the second may have ended before the signal came
     # seeds of a point share all that comes before training
-    assert RUNNING.findall(done.stdout).count("train@steps") == 3
+    assert RUNNING.findall(done.stdout).count("train@steps") == 4 - held
     assert RUNNING.findall(done.stdout).count("teach@symbolic") == 1
     assert project.git("status", "--short") == status
 
