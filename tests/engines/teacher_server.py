@@ -73,6 +73,7 @@ class Teacher:
         self.port = port
         self._connections: set[_Connection] = set()
         self._listening: asyncio.Server | None = None
+        self.shut = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -110,12 +111,14 @@ class Teacher:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _open(self) -> None:
+        self.shut = False
         self._listening = await self._loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024, reuse_address=True
         )
         self.port = self._listening.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        self.shut = True
         if self._listening:
             self._listening.close()
             self._listening = None
@@ -146,6 +149,8 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.teacher._connections.add(self)
+        if self.teacher.shut:  # it was on its way when the others were broken
+            transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.teacher._connections.discard(self)
