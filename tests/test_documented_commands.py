@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from stages.core.jsonl import read_json
+from tests import warm
 from tests.documented import FILES, Shown, commands, loose
 from tests.pipeline import ROOT, Copy
 from tests.projects import REPOSITORY
@@ -239,9 +240,10 @@ class Project(Copy):
     def _shrink(self, student: Path) -> None:
         programs = self.root / ".venv/bin"
         programs.mkdir(parents=True)
-        for name, command in (("python", ""), ("dvc", "-m dvc")):
+        dvc = f"{sys.executable} -m dvc"
+        for name, command in (("python", warm.programs() / "python"), ("dvc", dvc)):
             program = programs / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} {command} "$@"\n')
+            program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             program.chmod(0o755)
         (programs / "activate").write_text(f'PATH="{programs}:$PATH"\n')
         (programs.parent / ".installed").touch()
