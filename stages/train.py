@@ -25,7 +25,7 @@ from stages.spec.methods import NOTHING
 from stages.spec.model import Params, Run
 from stages.spec.read import load_params
 from stages.training.checks import check
-from stages.training.launch import check_sharding, launch, launched
+from stages.training.launch import check_sharding, end_with_launcher, launch, launched
 from stages.training.processes import agreed, is_main
 from stages.training.resume import code, unfinished
 from stages.training.speed import keep
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Train one run; a run that trains on nothing keeps the student as it is."""
+    if launched():
+        end_with_launcher()
     top = root()
     params = load_params(top)
     runs = {item.id: item for item in params.runs}

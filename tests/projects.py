@@ -70,12 +70,20 @@ class Copy:
         """Python with these arguments, in the copy, with the stages of the repository."""
         return subprocess.run(
             [sys.executable, *arguments],
-            cwd=self.root / folder,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+            cwd=self.root / folder, env=self._environment(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """The same in a session of its own, without waiting for its end; it says nothing."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.root, env=self._environment(), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def problems(self) -> list[str]:
         return [str(problem) for problem in problems_of(self.root)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stages.core.jsonl import read_rows, write_rows
+from stages.training.resume import MARK
 from tests.projects import REPOSITORY, Copy, copy_project
 from tests.tiny import save_tiny
 
@@ -92,7 +96,8 @@ def test_two_trainings_give_the_same_bytes_and_leave_nothing(project: Copy, buil
     assert {path: (project.root / path).read_bytes() for path in first} == first
 
 
-def test_two_processes_give_the_losses_of_one(project: Copy) -> None:
+def test_two_processes_give_the_losses_of_one_and_go_on_when_killed(project: Copy) -> None:
+    project.edit("params.yaml", "  epochs: 1\n", "  epochs: 12\n")  # so that the end is far
     trained(project)
     alone, evaluations = losses(project), read(project, "valid")
     shutil.rmtree(project.root / "build/checkpoints")
@@ -105,8 +110,31 @@ def test_two_processes_give_the_losses_of_one(project: Copy) -> None:
     ]
     assert said.count("best on valid at step") == 1
     assert said.count("steps, ") == 1  # the line of progress, of one process
-    assert (project.root / "build/checkpoints/selected/model.safetensors").is_file()
     assert list((project.root / ".cache/unfinished").iterdir()) == []
+
+    checkpoint = project.root / "build/checkpoints/selected/model.safetensors"
+    weights, log = checkpoint.read_bytes(), project.read("build/training/selected/loss.json")
+    for folder in ("checkpoints", "training"):
+        shutil.rmtree(project.root / "build" / folder)
+    step = kill_after_a_step(project)
+    assert not checkpoint.exists()
+    assert f"train selected: goes on from step {step}\n" in trained(project).stdout
+    assert checkpoint.read_bytes() == weights
+    assert project.read("build/training/selected/loss.json") == log
+
+
+def kill_after_a_step(project: Copy) -> int:
+    """Kill -9 all processes of a training once one of its checkpoints is whole; of which step."""
+    process = project.start("-m", "stages.train", "selected")
+    deadline = time.monotonic() + 120
+    while not (found := [*(project.root / ".cache/unfinished").glob(f"*/checkpoint-*/{MARK}")]):
+        assert process.poll() is None, "the training ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    found = [*(project.root / ".cache/unfinished").glob(f"*/checkpoint-*/{MARK}")]
+    return max(json.loads(mark.read_text())["step"] for mark in found)
 
 
 def refused(project: Copy) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,21 @@ MARK = "TUTELAGE_LAUNCHED"
 def launched() -> bool:
     """Whether this is one of the processes that `launch` or somebody by hand started."""
     return MARK in os.environ or "LOCAL_RANK" in os.environ
+
+
+def end_with_launcher() -> None:
+    """End at once when the launcher is gone, as after a kill -9; it ends us in all other cases.
+
+    Left alone, the processes would go on beside those of the next start.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def check_sharding(settings: Mapping[str, Any]) -> None:

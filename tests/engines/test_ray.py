@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from stages.core.errors import UserError, user_error
+from stages.engines import local
 from stages.engines.ask import request
 from stages.engines.crew import IN_FLIGHT, LOSSES
-from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest, plan
+from stages.engines.local import Generator, LocalEngine, folder_digest, plan
 from stages.engines.ray import (
     Cluster,
     RayEngine,
@@ -33,7 +34,13 @@ from stages.engines.store import Store
 from tests.engines.helpers import answer
 
 ray = pytest.importorskip("ray", reason="Ray has no wheel for this Python")
-BLOCKS = 12
+BLOCKS, ROWS = 12, 16
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are planned here; actors take them as they are."""
+    monkeypatch.setattr(local, "BATCH_ROWS", ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +99,7 @@ def test_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def asks(engine: LocalEngine, blocks: int, **values: float) -> list[Request]:
     return [
         request(engine, [{"role": "user", "content": f"{'so ' * (i % 9)}{i}?"}], 12, **values)
-        for i in range(blocks * BATCH_ROWS - 5)
+        for i in range(blocks * ROWS - 5)
     ]
 
 
