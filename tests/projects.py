@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.compiler.check import problems_of
+from tests.warm import programs
 
 REPOSITORY = Path(__file__).parents[1]
 COIN = "specs/tasks/symbolic/coin_flip.yaml"
@@ -66,10 +67,12 @@ class Copy:
         line = start + after.partition("\n")[0]
         return Spot(file, before.count("\n") + 1, len(start) + 1, line)
 
-    def run(self, *arguments: str, folder: str = ".") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, folder: str = ".", warm: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Python with these arguments, in the copy, with the stages of the repository."""
         return subprocess.run(
-            [sys.executable, *arguments],
+            [programs() / "python" if warm else sys.executable, *arguments],
             cwd=self.root / folder, env=self._environment(),
             capture_output=True, text=True, check=False,
         )  # fmt: skip

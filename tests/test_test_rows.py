@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def test_all_stages_before_evaluate_do_without_test_rows(tmp_path: Path, tiny: P
     project = Copy(tmp_path / "tutelage", tiny)
 
     def run(stage: str, *arguments: str) -> str:
-        done = project.run(sys.executable, "-m", f"stages.{stage}", *arguments, check=False)
+        done = project.run("python", "-m", f"stages.{stage}", *arguments, check=False)
         assert done.returncode == 0 or stage == "evaluate", done.stderr
         return done.stderr
 

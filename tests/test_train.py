@@ -57,8 +57,8 @@ def project(built: Copy, tmp_path: Path) -> Copy:
     return Copy(tmp_path / "copy")
 
 
-def trained(project: Copy) -> subprocess.CompletedProcess[str]:
-    done = project.run("-m", "stages.train", "selected")
+def trained(project: Copy, *, warm: bool = True) -> subprocess.CompletedProcess[str]:
+    done = project.run("-m", "stages.train", "selected", warm=warm)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -103,7 +103,7 @@ def test_two_processes_give_the_losses_of_one_and_go_on_when_killed(project: Cop
     shutil.rmtree(project.root / "build/checkpoints")
     told(project, "accelerate", "launch/cpu.yaml")
     told(project, "checkpoint", 0)
-    said = trained(project).stdout
+    said = trained(project, warm=False).stdout
     assert losses(project) == pytest.approx(alone, rel=1e-5)
     assert [item["step"] for item in read(project, "valid")] == [
         item["step"] for item in evaluations
@@ -118,7 +118,7 @@ def test_two_processes_give_the_losses_of_one_and_go_on_when_killed(project: Cop
         shutil.rmtree(project.root / "build" / folder)
     step = kill_after_a_step(project)
     assert not checkpoint.exists()
-    assert f"train selected: goes on from step {step}\n" in trained(project).stdout
+    assert f"train selected: goes on from step {step}\n" in trained(project, warm=False).stdout
     assert checkpoint.read_bytes() == weights
     assert project.read("build/training/selected/loss.json") == log
 
@@ -138,7 +138,7 @@ def kill_after_a_step(project: Copy) -> int:
 
 
 def refused(project: Copy) -> str:
-    done = project.run("-m", "stages.train", "selected")
+    done = project.run("-m", "stages.train", "selected", warm=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert not (project.root / "build/checkpoints").exists()

@@ -1,10 +1,10 @@
 """Stages in processes that have torch and transformers loaded: ``python -m tests.warm SOCKET``.
 
 Loading them takes longer than all else in a stage of a tiny project. A ``python`` that comes first
-on the PATH hands ``python -m stages.…`` over to a server, which forks; everything else it passes on
-to the real one. The project's own modules are never loaded by the server. When the process that DVC
-started is killed, so is the fork, by the same signal. All forks of a server hash strings alike, so
-tests of equal bytes run cold.
+on the PATH hands ``python -m stages.…`` (and ``tests.…``) over to a server, which forks; everything
+else it passes on to the real one. The project's own modules are never loaded by the server. When
+the process that DVC started is killed, so is the fork, by the same signal. All forks of a server
+hash strings alike, so tests of equal bytes run cold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 CLIENT = """#!{python} -SE
 import json, os, signal, socket, sys
-if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith("stages."):
+if sys.argv[1:2] != ["-m"] or sys.argv[2].split(".")[0] not in ("stages", "tests"):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect({path!r})
@@ -100,7 +100,8 @@ def _serve(client: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
-    sys.path[0], sys.argv = folder, [module, *arguments]
+    sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.argv = [module, *arguments]
     threading.Thread(target=_follow, args=(client,), daemon=True).start()
     code = 1
     try:

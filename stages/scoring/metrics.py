@@ -10,7 +10,6 @@ from stages.scoring import clustered
 from stages.scoring.items import MACRO
 from stages.scoring.judge import accuracy, by_task
 from stages.scoring.samples import avg_at_k, maj_at_k, pass_at_k, tied
-from stages.scoring.stats import macro
 from stages.scoring.verify import agrees
 
 UNEQUAL_TEXTS = ("number", "maths", "f1")
@@ -59,11 +58,7 @@ def scores(
             "mean_tokens": _mean([sample["completion_tokens"] for sample in group]),
             **({"f1": _mean([sample["f1"] for sample in group])} if kind == "f1" else {}),
         }
-    middle, low, high = (
-        clustered.macro(shares, samples)
-        if samples > 1
-        else macro([[item["correct"] for item in group] for group in groups.values()])
-    )
+    middle, low, high = clustered.macro(shares, samples)
     made[MACRO] = {
         "accuracy": round(middle, 4), "ci_low": round(low, 4), "ci_high": round(high, 4),
         "n": sum(map(len, shares)), **({"samples": samples} if samples > 1 else {}),

@@ -8,7 +8,7 @@ import pytest
 
 from stages.scoring import clustered
 from stages.scoring.metrics import scores
-from stages.scoring.stats import macro, wilson
+from stages.scoring.stats import wilson
 
 TASKS = {
     "sums": {"answer": {"type": "number"}},
@@ -31,7 +31,7 @@ def test_one_sample() -> None:
     rows = [line(f"sums/{i}", "1", i < 3, completion_tokens=i) for i in range(8)]
     rows += [line("coins/0", "yes", True), line("coins/1", None, False)]
     low, high = wilson(3, 8)
-    middle, bottom, top = macro([[True] * 3 + [False] * 5, [True, False]])
+    middle, bottom, top = clustered.macro([[1.0] * 3 + [0.0] * 5, [1.0, 0.0]], 1)
     assert scores(rows, of("sums", "coins")) == {
         "sums": {
             "accuracy": 0.375, "ci_low": round(low, 4), "ci_high": round(high, 4), "n": 8,

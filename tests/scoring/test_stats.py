@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.scoring.stats import chance, macro, wilson
+from stages.scoring.stats import chance, wilson
 
 
 @pytest.mark.parametrize(
@@ -31,29 +30,6 @@ def test_wilson_holds_the_share(counts: tuple[int, int]) -> None:
 def test_wilson_refuses_impossible_counts() -> None:
     with pytest.raises(ValueError, match="5 successes of 4"):
         wilson(5, 4)
-
-
-def test_macro_weighs_groups_alike_and_repeats_itself() -> None:
-    groups = [[True] * 30 + [False] * 10, [True, False] * 100]
-    mean, low, high = macro(groups)
-    assert mean == pytest.approx(0.625)
-    # The normal approximation of the same interval.
-    half = 1.96 * (0.75 * 0.25 / 40 + 0.25 / 200) ** 0.5 / 2
-    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.01)
-    assert macro(groups) == (mean, low, high)
-    assert macro(groups, resamples=50, seed=1) != macro(groups, resamples=50)
-    assert all(type(value) is float for value in (mean, low, high))
-    assert macro([np.array(group).tolist() for group in groups]) == (mean, low, high)
-
-
-def test_macro_of_certain_groups() -> None:
-    assert macro([[True] * 3, [False] * 5]) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize("groups", [[], [[True], []]])
-def test_macro_needs_items(groups: list[list[bool]]) -> None:
-    with pytest.raises(ValueError, match="at least one group"):
-        macro(groups)
 
 
 def test_chance() -> None:

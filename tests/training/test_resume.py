@@ -14,48 +14,17 @@ import pytest
 from filelock import FileLock
 
 from stages.training.resume import MARK, Unfinished, unfinished
+from tests import warm
 
-CHILD = """
-import json, sys, time
-from pathlib import Path
-import torch
-from stages.engines.local import Generator
-from stages.training.resume import unfinished
-from stages.training.sft import train
-from stages.training.tokenise import tokenise
-from tests.training.test_sft import SETTINGS, row
-
-torch.set_num_threads(1)
-top, student, out, hang, settings = Path(sys.argv[1]), *sys.argv[2:]
-generator = Generator.load(Path(student))
-examples = tokenise(map(row, range(4)), generator.tokenizer, 128)
-
-def tell(step, steps, tokens, note):
-    print(step, note, flush=True)
-    if step == int(hang):
-        time.sleep(600)
-
-# the first measurement is the best one, so that a resumed training has to have kept it
-with unfinished(top, "run", ["run"], "key", 0.0) as held:
-    found = held.newest()
-    seen = found[1]["log"]["evaluations"] if found else []
-    def accuracy(student):
-        with torch.no_grad():
-            norm = float(sum(weight.abs().sum() for weight in student.model.parameters()))
-        seen.append(norm)
-        return 1.0 if len(seen) == 1 else norm - int(norm)
-    log = train(generator, examples, accuracy, {**SETTINGS, **json.loads(settings)},
-                Path(out), tell, held)
-    told = [log.steps, log.evaluations, log.best_step]
-    Path(out, "log.json").write_text(json.dumps(told, sort_keys=True))
-    held.remove()
-"""
 LONG = {"epochs": 4, "evaluations": 4, "warmup_ratio": 0.2, "weight_decay": 0.01}
 
 
 def child(top: Path, tiny: Path, out: Path, hang: int, settings: dict[str, Any]) -> Any:
+    # forks hash strings alike, so the plain case loads its libraries each time
+    cold = settings == LONG
+    python = sys.executable if cold else str(warm.programs() / "python")
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(top), str(tiny), str(out), str(hang),
+        [python, "-m", "tests.training.resumed", str(top), str(tiny), str(out), str(hang),
          json.dumps(settings)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
