@@ -41,14 +41,8 @@ def ours(folder: Path, prompts: Answers, end: int) -> Answers:
     assert supported(generator.model, prompts[0])
 
     def run(part: Answers) -> Answers:
-        made: dict[int, list[int]] = {}
-        order = sorted(range(len(part)), key=lambda at: len(part[at]))
-        size = generator.rows(len(part[order[-1]]) + LIMIT)
-        for at in range(0, len(order), size):
-            batch = order[at : at + size]
-            found = decode(generator.model, [part[i] for i in batch], LIMIT, end)
-            made.update(zip(batch, found, strict=True))
-        return [made[at] for at in range(len(part))]
+        slots = generator.slots(max(map(len, part)) + LIMIT)
+        return decode(generator.model, part, LIMIT, end, slots=slots)
 
     return timed(run, prompts)
 

@@ -167,8 +167,8 @@ class Copy:
     def _shrink(self, student: Path) -> None:
         engine = self.root / "stages/engines/local.py"
         code = engine.read_text(encoding="utf-8")
-        assert "\nBATCH_ROWS = 128\n" in code  # few rows are to make several batches
-        engine.write_text(code.replace("\nBATCH_ROWS = 128\n", "\nBATCH_ROWS = 32\n"))
+        assert "\nSLOTS = 128  #" in code  # few rows are to make several batches
+        engine.write_text(code.replace("\nSLOTS = 128  #", "\nSLOTS = 16  #"))
         tasks = self.root / "specs/tasks"
         (tasks / "objects").mkdir()
         name = "tracking_shuffled_objects.yaml"

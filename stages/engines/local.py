@@ -18,10 +18,11 @@ from stages.core.jsonl import encodable
 from stages.engines.quiet import quiet
 from stages.engines.request import Completion, Deliver, Message, Request
 
-BATCH_ROWS = 128
+SLOTS = 128  # rows that are answered at a time
+ROUNDS = 2  # of so many rows for each slot is a batch: what ends makes room for the next
 Making = Callable[[int], None]
 """Told how many tokens of a batch are made."""
-KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of a batch, at most
+KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of all slots, at most
 
 
 def silent(tokens: int) -> None:
@@ -89,13 +90,15 @@ def plan(
         made: list[list[Request]] = []
         for _, group in sorted(groups.items()):
             group.sort(key=lambda item: (lengths[item.key], item.key))
-            part: list[Request] = []
+            parts: list[list[Request]] = [[]]
             for item in group:
-                if len(part) >= generator.rows(lengths[item.key] + item.max_tokens):
-                    made.append(part)
-                    part = []
-                part.append(item)
-            made.append(part)
+                rows = ROUNDS * generator.slots(lengths[item.key] + item.max_tokens)
+                if len(parts[-1]) >= rows:
+                    parts.append([])
+                parts[-1].append(item)
+            if len(parts) > 1 and 2 * len(parts[-1]) < rows:
+                parts[-2:] = [parts[-2] + parts[-1]]  # few rows would waste most of each step
+            made += parts
         return made
 
     left: list[Request] = []
@@ -150,21 +153,22 @@ class Generator:
 
         prompts, first = [self.encode(item) for item in batch], batch[0]
         end = self.tokenizer.eos_token_id
+        slots = self.slots(max(map(len, prompts)) + first.max_tokens)
         choose = gumbel(batch) if first.temperature > 0 else greedy
         run = decode if self._direct(prompts[0]) else decode_plainly
-        made = run(self.model, prompts, first.max_tokens, end, choose, making)
+        made = run(self.model, prompts, first.max_tokens, end, choose, making, slots)
         return [
             self._completion(ids, len(prompt), end)
             for ids, prompt in zip(made, prompts, strict=True)
         ]
 
-    def rows(self, tokens: int) -> int:
-        """How many rows of so many tokens are generated at once: memory for keys and values."""
+    def slots(self, tokens: int) -> int:
+        """How many rows of so many tokens are answered at a time: memory for keys and values."""
         config = self.model.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         held: int = 2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize
-        return max(1, min(BATCH_ROWS, KEYS_AND_VALUES // (held * tokens)))
+        return max(1, min(SLOTS, KEYS_AND_VALUES // (held * tokens)))
 
     def _direct(self, ids: Sequence[int]) -> bool:
         from stages.engines.decode import supported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from stages.engines import decode as decoding
-from stages.engines.decode import decode, supported
+from stages.engines import keys_and_values
+from stages.engines.decode import Choose, decode, supported
 from stages.engines.plain_decode import decode_plainly
 from stages.engines.request import Request
 from stages.engines.sampling import gumbel
@@ -60,7 +62,7 @@ def test_prompts_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = decode(model, PROMPTS, 12, END)
     monkeypatch.setattr(decoding, "READ_AT_ONCE", 20)
     assert decode(model, PROMPTS, 12, END) == wanted
-    monkeypatch.setattr(decoding, "COLUMNS", 3)
+    monkeypatch.setattr(keys_and_values, "COLUMNS", 3)
     assert decode(model, PROMPTS, 12, END) == wanted
 
 
@@ -69,24 +71,51 @@ def test_one_new_token() -> None:
     assert decode(model, PROMPTS, 1, END) == alone(model, PROMPTS, 1)
 
 
-def test_nothing_is_computed_twice_nor_for_rows_that_ended() -> None:
-    model = random_model().eval()
+def scripted(ends: dict[int, int], live: list[list[int]]) -> Choose:
+    """Ends each row after so many tokens, and notes which rows were asked for."""
+
+    def choose(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        assert len(logits) == len(rows)
+        live.append(list(rows))
+        counts = Counter(row for held in live for row in held)
+        return torch.tensor([END if counts[row] == ends[row] else 5 for row in rows])
+
+    return choose
+
+
+def watched(model: Any) -> list[int]:
+    """How many tokens each pass of the model is over."""
     seen: list[int] = []
     model.model.embed_tokens.register_forward_hook(
         lambda module, inputs, output: seen.append(inputs[0].numel())
     )
-    # these end after their first tokens, one after another
-    script = iter([[5] * 6, [1, 5, 5, 5, 5, 5], [1, 1, 1, 5, 5, 5], [5, 5, 5]])
+    return seen
 
-    def choose(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        assert len(logits) == len(rows)
-        return torch.tensor(next(script))
 
-    made = decode(model, PROMPTS, 4, END, choose)
+def test_nothing_is_computed_twice_nor_for_rows_that_ended() -> None:
+    model = random_model().eval()
+    seen = watched(model)
+    made = decode(model, PROMPTS, 4, END, scripted({0: 2, 1: 3, 2: 3, 3: 9, 4: 9, 5: 9}, []))
     assert made == [[5, 1], [5, 5, 1], [5, 5, 1], *[[5, 5, 5, 5]] * 3]
-    # of six prompts five are distinct; they are read behind one prefix; then six rows, again six,
-    # as one that has ended is less than a quarter, and three
-    assert seen == [7 + 2 + 1 + 5 + 3 + 9, 6, 6, 3]
+    # of six prompts five are distinct; they are read behind one prefix
+    assert seen == [7 + 2 + 1 + 5 + 3 + 9, 6, 5, 3]
+
+
+def test_rows_that_end_make_room_for_the_next() -> None:
+    model = random_model().eval()
+    seen, live, ends = watched(model), list[list[int]](), {0: 5, 1: 1, 2: 3, 3: 2, 4: 4, 5: 2}
+    made = decode(model, PROMPTS, 9, END, scripted(ends, live), slots=4)
+    assert made == [[5] * (ends[row] - 1) + [END] for row in range(6)]
+    # the shortest first, equal ones side by side; the last one takes the place of one that ended
+    assert live == [[1, 0, 3, 4], [4, 0, 3, 2], [4, 0, 2, 5], [4, 0, 2, 5], [0]]
+    assert seen == [7 + 1 + 2 + 3, 3, 7 + 5, 3, 7 + 9, 4, 1]
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("run", [decode, decode_plainly])
+def test_with_few_slots_answers_are_the_same(run: Any, slots: int) -> None:
+    model = random_model().eval()
+    assert run(model, PROMPTS, 20, END, slots=slots) == alone(model, PROMPTS, 20)
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.7])
@@ -98,6 +127,8 @@ def test_samples_are_the_same_by_either_way(top_p: float) -> None:
     ]
     one = decode(model, PROMPTS, 20, END, gumbel(asked))
     assert decode_plainly(model, PROMPTS, 20, END, gumbel(asked)) == one
+    assert decode_plainly(model, PROMPTS, 20, END, gumbel(asked), slots=4) == one
+    assert decode(model, PROMPTS, 20, END, gumbel(asked), slots=4) == one
     assert decode(model, PROMPTS[::-1], 20, END, gumbel(asked[::-1])) == one[::-1]
 
 

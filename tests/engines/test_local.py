@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError
+from stages.engines import local
 from stages.engines.ask import request
-from stages.engines.local import BATCH_ROWS, Generator, LocalEngine, folder_digest, plan
+from stages.engines.local import Generator, LocalEngine, folder_digest, plan
 from stages.engines.request import Completion, Request
 from stages.engines.store import Store
 from tests.engines.helpers import answer
@@ -195,18 +196,33 @@ def test_whatever_changes_an_answer_changes_the_name(
 
 
 def test_a_killed_run_plans_the_batches_of_one_that_was_not(
-    engine: LocalEngine, generator: Generator
+    engine: LocalEngine, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(local, "SLOTS", 8)
     requests = [
         request(engine, [{"role": "user", "content": f"{'so ' * (i % 9)}{i}"}], 8)
-        for i in range(3 * BATCH_ROWS - 5)
+        for i in range(3 * 2 * 8 - 5)
     ]
     whole = list(plan(requests, {item.key for item in requests}, generator))
-    assert [len(batch) for batch in whole] == [BATCH_ROWS, BATCH_ROWS, BATCH_ROWS - 5]
+    assert [len(batch) for batch in whole] == [16, 16, 11]
     left = {item.key for batch in whole[1:] for item in batch}
     assert list(plan(requests[::-1], left, generator)) == whole[1:]
     part = {item.key for item in whole[0][:3]} | {item.key for item in whole[2]}
     assert list(plan(requests, part, generator)) == [whole[2], whole[0][:3]]
+
+
+def test_a_few_rows_are_no_batch_of_their_own(
+    engine: LocalEngine, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "SLOTS", 8)
+
+    def sizes(count: int) -> list[int]:
+        requests = asks(engine, count)
+        return [len(it) for it in plan(requests, {item.key for item in requests}, generator)]
+
+    assert (sizes(7), sizes(16), sizes(23), sizes(24), sizes(39)) == (
+        [7], [16], [23], [16, 8], [16, 23]
+    )  # fmt: skip
 
 
 def test_a_long_batch_tells_how_far_it_is(engine: LocalEngine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,7 +41,8 @@ BLOCKS, ROWS = 12, 16
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are planned here; actors take them as they are."""
-    monkeypatch.setattr(local, "BATCH_ROWS", ROWS)
+    monkeypatch.setattr(local, "SLOTS", ROWS)
+    monkeypatch.setattr(local, "ROUNDS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,57 @@ def test_the_only_node_is_killed_and_another_joins(
     assert len({node for node, _ in lines}) >= 2
     assert len(begun) == BLOCKS
     assert 0 <= len(lines) - BLOCKS <= IN_FLIGHT
+
+
+def drive(address: str, student: str, notes: str, blocks: int) -> None:
+    """Answer requests through the cluster, and hang once so many blocks are in the store."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    engine = RayEngine(Path(student), Cluster(address=address))
+    engine.load = partial(Noting, Path(notes))
+    local.SLOTS, local.ROUNDS = ROWS, 1
+
+    class Hanging(Store):
+        put = 0
+
+        def put_many(self, answers: Answers) -> None:
+            super().put_many(answers)
+            self.put += 1
+            if self.put == blocks:
+                print("there", flush=True)
+                time.sleep(600)
+
+    with Hanging(Path(notes) / "store") as store:
+        answer(asks(engine, BLOCKS), engine, store)
+
+
+def test_the_driver_is_killed_and_started_again(cluster: Any, tiny: Path, tmp_path: Path) -> None:
+    code = "import sys; from tests.engines.test_ray import drive; drive(*sys.argv[1:4], 3)"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code, cluster.address, str(tiny), str(tmp_path)],
+        cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert driver.stdout
+    try:
+        assert "there\n" in iter(driver.stdout.readline, "")
+    finally:
+        driver.kill()
+        driver.wait(60)
+        driver.stdout.close()
+    engine, alone = RayEngine(tiny, Cluster()), LocalEngine(tiny)
+    engine.load = partial(Noting, tmp_path)
+    requests = asks(engine, BLOCKS)
+    with Store(tmp_path / "store") as store:
+        again = answer(requests, engine, store)
+    with Store(tmp_path / "one") as store:
+        assert answer(requests, alone, store).completions == again.completions
+    assert (again.held, again.generated) == (3 * ROWS, len(requests) - 3 * ROWS)
+    lines = [line.split() for line in (tmp_path / "begun").read_text().splitlines()]
+    begun = Counter(key for _, key in lines)
+    assert len(begun) == BLOCKS
+    actors = len(cluster.worker_nodes)
+    assert 0 <= len(lines) - BLOCKS <= IN_FLIGHT * actors
 
 
 def fetched(folder: Path, digest: str, shelf: Any, here: Path) -> Path:
