@@ -22,7 +22,7 @@ SLOTS = 128  # rows that are answered at a time
 ROUNDS = 2  # of so many rows for each slot is a batch: what ends makes room for the next
 Making = Callable[[int], None]
 """Told how many tokens of a batch are made."""
-KEYS_AND_VALUES = 3 << 29  # bytes of the keys and values of all slots, at most
+KEYS_AND_VALUES = 5 << 28  # bytes of the keys and values of all slots, at most
 
 
 def silent(tokens: int) -> None:
