@@ -14,6 +14,8 @@ from torch.nn.functional import pad
 from stages.engines.packed import Packed
 
 COLUMNS = 64  # by so many tokens of a row tables grow
+Layer = list[torch.Tensor]
+"""Its keys and its values, (slots, heads, width, size) each."""
 
 
 class Tables:
@@ -29,9 +31,7 @@ class Tables:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.rows: list[int] = []
-        self._tables: list[
-            list[torch.Tensor]
-        ] = []  # by layer keys, values: (slots, heads, w, size)
+        self._tables: list[Layer] = []
         self._width = 0
         self._put: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
