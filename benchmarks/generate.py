@@ -279,7 +279,7 @@ def main() -> None:
                 "tokens_per_s": round(own["tokens_per_s"], 1),
                 "peers_tokens_per_s": rates,
                 "ratio": round(own["tokens_per_s"] / max(rates.values()), 2) if rates else None,
-                "same_as_transformers": f"{same} of {args.prompts}",
+                "same_as_transformers": f"{same} of {args.prompts}" if plain else None,
                 "peak_gib": round(own["peak_gib"], 2),
             }
         )
