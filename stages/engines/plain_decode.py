@@ -30,7 +30,7 @@ def decode_plainly(
     model.generation_config = settings(eos_token_id=end, pad_token_id=end)
     try:
         for first in range(0, len(prompts), size):
-            rows = range(first, min(first + size, len(prompts)))
+            rows = range(len(prompts))[first : first + size]
             told = partial(_told, making, sum(map(len, made)))
             made += _batch(model, [prompts[row] for row in rows], rows, limit, end, choose, told)
     finally:
