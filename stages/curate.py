@@ -49,9 +49,9 @@ def curate(top: Path, suite: str, settings: Settings) -> str:
         questions = Questions(tests, settings.ngram, settings.common)
     cases = joined(read_rows(folder / "train.jsonl"), read_rows(source), name)
     measure = Measure(settings, tasks, questions, tokenizer)
-    decide, tally = Decide(settings), Tally(tasks)
     report = top / f"build/yield/{suite}.jsonl"
     report.parent.mkdir(parents=True, exist_ok=True)
+    decide, tally = Decide(settings, report.parent), Tally(tasks)
     # the counts stand in front of the dropped ones, and are known behind them
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=report.parent) as rest:
         with atomic(top / f"build/curated/{suite}.jsonl") as kept:

@@ -123,6 +123,7 @@ ELSEWHERE = {
 
 NOWHERE = {
     # pattern of a command: why no test runs it
+    "make recipe NAME=distillation": "fetches 3.4 GB from a hub",
     "make demo": "takes a quarter of an hour; its parts are run one by one",
     "make test": "these are the tests",
     "make lint": "the linters; continuous integration runs it",

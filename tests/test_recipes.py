@@ -12,6 +12,8 @@ from tests.projects import REPOSITORY, Copy
 
 RECIPES = sorted((REPOSITORY / "specs/recipes").glob("*.yaml"))
 LISTED = """\
+distillation: The losses of docs/losses.md side by side, on the texts of a local teacher of the \
+same tokenizer
 fine_tune_cot: Fine-tune-CoT (Ho et al. 2022, arXiv 2212.10071) beside its baselines, on the \
 embedded tasks
 orca2: Orca 2 (Mitra et al. 2023, arXiv 2311.11045) beside its ablations, on the embedded tasks

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.curation.cases import Case
@@ -60,15 +61,20 @@ class Outcome:
 
 
 class Decide:
-    """Goes through the rows in order, and remembers of what was kept what near-duplicates need."""
+    """Goes through the rows in order, and remembers of what was kept what near-duplicates need.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: What to do.
+        folder: Where files may lie while it lives.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self._near: Near | None = None
         if settings.near_duplicates:
             from stages.curation.near import Near
 
-            self._near = Near(settings.near_duplicates)
+            self._near = Near(settings.near_duplicates, folder)
 
     def __call__(self, case: Case, rationales: Sequence[Rationale]) -> list[Outcome]:
         """The outcome under each strategy.

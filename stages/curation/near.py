@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ class Near:
 
     Args:
         threshold: Similarity from which a rationale is a near-duplicate.
+        folder: Where files may lie while it lives.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float, folder: Path) -> None:
+        self.threshold, self.folder = threshold, folder
         self._held: dict[tuple[str, str], Kept] = {}
 
     def repeated(self, row: Mapping[str, Any], rationales: Sequence[Rationale]) -> list[str]:
@@ -55,7 +57,7 @@ class Near:
     def _of(self, row: Mapping[str, Any], one: Rationale) -> Kept:
         key = row["task"], one.strategy
         if key not in self._held:
-            self._held[key] = Kept(self.threshold)
+            self._held[key] = Kept(self.threshold, self.folder)
         return self._held[key]
 
 

@@ -67,7 +67,7 @@ class Made:
         questions = None
         if settings.ngram is not None:
             questions = Questions(tests, settings.ngram, settings.common)
-        measure, decide = Measure(settings, TASKS, questions, tokenizer), Decide(settings)
+        measure, decide = Measure(settings, TASKS, questions, tokenizer), Decide(settings, Path())
         self.tally = Tally(TASKS)
         self.kept: list[dict[str, Any]] = []
         self.dropped: list[dict[str, Any]] = []

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 from array import array
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.curation import room
 from stages.curation.cases import Case
 from stages.curation.duplicates import CHAIN, FIRST, Kept
 from stages.curation.minhash import PLACES, RECALL, bands, minima, signatures, similarity, width
@@ -85,20 +87,25 @@ def test_a_text_shorter_than_a_shingle_is_like_itself_alone() -> None:
     assert [float(similarity(made[:1], one)[0]) > 0.9 for one in made] == [True, True, False, False]
 
 
-def test_what_was_kept_is_found_again_after_growth() -> None:
+@pytest.mark.parametrize("small", [0, room.SMALL])
+def test_what_was_kept_is_found_again_after_growth(
+    small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SMALL", small)
     draw = random.Random(3)
     texts = [array("Q", [draw.randrange(2**60) for _ in range(9)]) for _ in range(3 * FIRST)]
     least = minima(texts)
-    held, shared = Kept(0.8), bands(least, width(0.8)).tolist()
+    held, shared = Kept(0.8, tmp_path), bands(least, width(0.8)).tolist()
     signed = signatures(least)
     for number in range(0, len(texts), 2):
-        held.add(signed[number], shared[number], str(number))
+        held.add(signed[number], shared[number], f"é{number}\ud800")
     found = [held.like(*both) for both in zip(signed, shared, strict=True)]
-    assert found == [None if n % 2 else str(n) for n in range(len(texts))]
+    assert found == [None if n % 2 else f"é{n}\ud800" for n in range(len(texts))]
+    assert not list(tmp_path.iterdir())
 
 
-def test_one_bands_hash_holds_so_many_and_no_more() -> None:
-    held = Kept(0.5)
+def test_one_bands_hash_holds_so_many_and_no_more(tmp_path: Path) -> None:
+    held = Kept(0.5, tmp_path)
     signed = np.arange(3 * CHAIN * PLACES).reshape(-1, PLACES).astype(np.uint32)
     signed = signatures(signed * np.uint32(2_654_435_761))
     for number in range(3 * CHAIN):

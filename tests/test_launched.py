@@ -1,0 +1,130 @@
+"""Training in several processes: the losses of one, and the same bytes after a kill -9."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.projects import REPOSITORY, Copy
+from tests.trainings import another, build, kill_after_a_step, losses, read, told, trained
+
+SHARDED = """
+import runpy, sys
+from accelerate.state import PartialState
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
+from stages.training import keeper
+
+first, whole = PartialState.__init__, keeper.whole
+
+def several(self, *arguments, **named):
+    first(self, *arguments, **named)
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+def measured(model):
+    assert all(isinstance(weight, DTensor) for weight in model.parameters())
+    return whole(model)
+
+PartialState.__init__, keeper.whole = several, measured
+sys.argv = ["stages.train", "selected"]
+runpy.run_module("stages.train", run_name="__main__")
+"""
+"""accelerate shards on GPUs alone; told that its CPUs are some, it shards on them as well."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture
+def project(built: Copy, tmp_path: Path) -> Copy:
+    return another(built, tmp_path)
+
+
+@pytest.fixture
+def alone(project: Copy, tmp_path: Path) -> list[float]:
+    """The losses of one process; `project` is then as before."""
+    project.edit("params.yaml", "  epochs: 1\n", "  epochs: 12\n")  # so that the end is far
+    trained(project)
+    made = losses(project)
+    clear(project)
+    return made
+
+
+def clear(project: Copy) -> None:
+    for folder in ("checkpoints", "training"):
+        shutil.rmtree(project.root / "build" / folder)
+
+
+def changed(project: Copy, name: str, **keys: object) -> str:
+    """A file of `launch/` with other keys; those that are None are left out."""
+    data = yaml.safe_load((REPOSITORY / f"launch/{name}").read_text()) | keys
+    kept = {key: value for key, value in data.items() if value is not None}
+    project.write("launch/changed.yaml", yaml.safe_dump(kept))
+    return "launch/changed.yaml"
+
+
+def test_two_processes_give_the_losses_of_one_and_go_on_when_killed(
+    project: Copy, alone: list[float]
+) -> None:
+    told(project, "accelerate", "launch/cpu.yaml")
+    told(project, "checkpoint", 0)
+    said = trained(project, warm=False).stdout
+    assert losses(project) == pytest.approx(alone, rel=1e-5)
+    half, end = [item["step"] for item in read(project, "valid")]
+    assert (2 * half, end) == (len(alone), len(alone))
+    assert said.count("best on valid at step") == 1
+    assert said.count("steps, ") == 1  # the line of progress, of one process
+    assert list((project.root / ".cache/unfinished").iterdir()) == []
+
+    checkpoint = project.root / "build/checkpoints/selected/model.safetensors"
+    weights, log = checkpoint.read_bytes(), project.read("build/training/selected/loss.json")
+    clear(project)
+    step = kill_after_a_step(project)
+    assert not checkpoint.exists()
+    assert f"train selected: goes on from step {step}\n" in trained(project, warm=False).stdout
+    assert checkpoint.read_bytes() == weights
+    assert project.read("build/training/selected/loss.json") == log
+
+
+def test_weights_that_are_sharded(project: Copy, alone: list[float]) -> None:
+    config = changed(project, "fsdp.yaml", use_cpu=True, num_processes=2, gpu_ids=None)
+    project.write("sharded.py", SHARDED)
+    told(project, "checkpoint", 0)
+    command = ["-m", "accelerate.commands.launch", "--config_file", config, "sharded.py"]
+    step = kill_after_a_step(project, command)
+    done = project.run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"train selected: goes on from step {step}\n" in done.stdout
+    assert losses(project) == pytest.approx(alone, rel=1e-5)
+
+
+def test_two_machines(project: Copy, alone: list[float]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = changed(
+        project, "nodes.yaml", use_cpu=True, num_processes=2, gpu_ids=None,
+        main_process_ip="127.0.0.1", main_process_port=port,
+    )  # fmt: skip
+    told(project, "accelerate", config)
+    second = ["-m", "accelerate.commands.launch", "--config_file", config, "--machine_rank", "1",
+              "--module", "stages.train", "selected"]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TUTELAGE_LAUNCHED": "1"}
+    with subprocess.Popen(
+        [sys.executable, *second], cwd=project.root, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        said = trained(project, warm=False).stdout
+        silent, errors = other.communicate(timeout=60)
+    assert (other.returncode, silent) == (0, ""), errors
+    assert said.count("best on valid at step") == 1
+    assert losses(project) == pytest.approx(alone, rel=1e-5)
