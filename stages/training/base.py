@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +57,34 @@ def _embedded() -> tuple[Any, Any]:
             "run `make setup`",
         )  # fmt: skip
     folder, name = files[0].parent, files[0].name
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        gguf_file=name,
-        dtype=torch.float32,
-        quantization_config=GgufConfig(dequantize=True),
-    )
+    with _read_once():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            gguf_file=name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     # The weights are plain fp32 by now; with the marks left on, they could not be saved as such.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    return model, AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    return model, tokenizer
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    # transformers parses the file three times, five seconds each, and lists the names that tensors
+    # can have anew for every module
+    import gguf
+
+    library: Any = gguf
+    usual = library.GGUFReader, library.get_tensor_name_map
+    library.GGUFReader, library.get_tensor_name_map = map(cache, usual)
+    try:
+        yield
+    finally:
+        library.GGUFReader, library.get_tensor_name_map = usual
 
 
 def _pretrained(model: str, revision: str | None) -> tuple[Any, Any]:
