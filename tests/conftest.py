@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.projects import Copy, copy_project
 from tests.tiny import save_tiny
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores, as half of a test's time is waiting for a stage to start."""
+    return min((os.cpu_count() or 1) + 1, 4)
 
 
 @pytest.fixture(scope="session")
