@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from array import array
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_what_was_kept_is_found_again_after_growth(
     found = [held.like(*both) for both in zip(signed, shared, strict=True)]
     assert found == [None if n % 2 else f"é{n}\ud800" for n in range(len(texts))]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("small", "held_at_least"), [(0, 0), (room.SMALL, 680_000)])
+def test_what_files_hold_is_not_held_in_memory(
+    small: int, held_at_least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SMALL", small)
+    signed = np.zeros(PLACES, dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        held = Kept(0.8, tmp_path)
+        for number in range(4 * FIRST):
+            held.add(signed, [number], str(number))
+        now, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_at_least <= now < held_at_least + 50_000
 
 
 def test_one_bands_hash_holds_so_many_and_no_more(tmp_path: Path) -> None:
