@@ -20,6 +20,7 @@ import torch
 
 from stages.engines.keys_and_values import Tables
 from stages.engines.packed import NAME, pack
+from stages.engines.request import Making, silent
 
 READ_AT_ONCE = 4096  # tokens; more make nothing faster and take memory
 TELL = 8  # steps between what is told
@@ -40,7 +41,7 @@ def decode(
     limit: int,
     end: int,
     choose: Choose = greedy,
-    making: Callable[[int], None] = lambda tokens: None,
+    making: Making = silent,
     slots: int | None = None,
 ) -> list[list[int]]:
     """Continue prompts until each has ended.
@@ -51,7 +52,7 @@ def decode(
         limit: New tokens of a row, at most.
         end: The token that ends a row; it is returned with it.
         choose: Picks the next tokens.
-        making: Told now and then how many new tokens there are.
+        making: Told now and then what is done.
         slots: So many rows are continued at a time; all when None.
 
     Returns:
@@ -77,7 +78,7 @@ def decode(
                 made[row].append(token)
             step += 1
             if step % TELL == 0:
-                making(sum(map(len, made)))
+                making(len(prompts) - len(waiting) - len(tables.rows), sum(map(len, made)))
             live = [
                 at for at, row in enumerate(tables.rows)
                 if made[row][-1] != end and len(made[row]) < limit

@@ -131,7 +131,7 @@ def _round(
 
     if missing:
         if hasattr(engine, "making"):
-            engine.making = lambda count: told(len(answers), tokens + count)
+            engine.making = lambda ended, made: told(len(answers) + ended, tokens + made)
         engine.complete(wanted, missing, deliver)
         # a process beside this one may have stored its answer first, and the first one stays
         fresh = [request for request in wanted if request.key in missing]

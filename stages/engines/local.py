@@ -7,7 +7,7 @@ killed computes the same batches as one that was not, so both write the same tex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,11 @@ from typing import Any
 from stages.core.errors import user_error
 from stages.core.jsonl import encodable
 from stages.engines.quiet import quiet
-from stages.engines.request import Completion, Deliver, Message, Request
+from stages.engines.request import Completion, Deliver, Making, Message, Request, silent
 
 SLOTS = 128  # rows that are answered at a time
 ROUNDS = 2  # of so many rows for each slot is a batch: what ends makes room for the next
-Making = Callable[[int], None]
-"""Told how many tokens of a batch are made."""
 KEYS_AND_VALUES = 5 << 28  # bytes of the keys and values of all slots, at most
-
-
-def silent(tokens: int) -> None:
-    """Tell nobody."""
 
 
 class LocalEngine:

@@ -10,6 +10,7 @@ import torch
 from transformers import GenerationConfig
 
 from stages.engines.decode import TELL, Choose, greedy
+from stages.engines.request import Making, silent
 
 
 @torch.inference_mode()
@@ -19,7 +20,7 @@ def decode_plainly(
     limit: int,
     end: int,
     choose: Choose = greedy,
-    making: Callable[[int], None] = lambda tokens: None,
+    making: Making = silent,
     slots: int | None = None,
 ) -> list[list[int]]:
     """As `decode`, for any causal language model."""
@@ -31,15 +32,15 @@ def decode_plainly(
     try:
         for first in range(0, len(prompts), size):
             rows = range(len(prompts))[first : first + size]
-            told = partial(_told, making, sum(map(len, made)))
+            told = partial(_told, making, len(made), sum(map(len, made)))
             made += _batch(model, [prompts[row] for row in rows], rows, limit, end, choose, told)
     finally:
         model.generation_config = before
     return made
 
 
-def _told(making: Callable[[int], None], before: int, tokens: int) -> None:
-    making(before + tokens)
+def _told(making: Making, ended: int, before: int, tokens: int) -> None:
+    making(ended, before + tokens)
 
 
 def _batch(

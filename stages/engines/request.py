@@ -167,11 +167,17 @@ class Completion:
 
 Answers = Sequence[tuple[Request, Completion]]
 Deliver = Callable[[Answers], None]
+Making = Callable[[int, int], None]
+"""Told how many answers of a batch have ended, and how many tokens are made."""
 Made = TypeVar("Made", covariant=True)
 Job = Generator[Request, Completion, Made]
 """Yields one request after the other, is sent the completion of each, and returns what it made.
 
 It must do the same on the same completions, as it is run again to read what is held."""
+
+
+def silent(ended: int, tokens: int) -> None:
+    """A `Making` that tells nobody."""
 
 
 class Planned(Protocol):
@@ -193,7 +199,7 @@ class Planned(Protocol):
         """Generate what is missing.
 
         An engine whose batches take long may have an attribute `making`, which it is given anew for
-        each round, and call it with the tokens of the batch that is not delivered yet.
+        each round, and call it with the answers and tokens of the batch that is not delivered yet.
 
         Args:
             requests: Everything that the round wants, keys distinct, in a stable order, so that

@@ -15,8 +15,8 @@ from typing import Any
 
 from stages.core.errors import user_error
 from stages.core.jsonl import digest
-from stages.engines.local import Generator, LocalEngine, plan, silent
-from stages.engines.request import Deliver, Request
+from stages.engines.local import Generator, LocalEngine, plan
+from stages.engines.request import Deliver, Request, silent
 from stages.training.keeper import Log
 from stages.training.lora import adapted
 from stages.training.steps import plan as plan_steps

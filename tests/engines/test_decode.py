@@ -101,14 +101,19 @@ def test_nothing_is_computed_twice_nor_for_rows_that_ended() -> None:
     assert seen == [7 + 2 + 1 + 5 + 3 + 9, 6, 5, 3]
 
 
-def test_rows_that_end_make_room_for_the_next() -> None:
+def test_rows_that_end_make_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model().eval()
+    monkeypatch.setattr("stages.engines.decode.TELL", 1)
     seen, live, ends = watched(model), list[list[int]](), {0: 5, 1: 1, 2: 3, 3: 2, 4: 4, 5: 2}
-    made = decode(model, PROMPTS, 9, END, scripted(ends, live), slots=4)
+    told = list[tuple[int, int]]()
+    made = decode(
+        model, PROMPTS, 9, END, scripted(ends, live), lambda *done: told.append(done), slots=4
+    )
     assert made == [[5] * (ends[row] - 1) + [END] for row in range(6)]
     # the shortest first, equal ones side by side; the last one takes the place of one that ended
     assert live == [[1, 0, 3, 4], [4, 0, 3, 2], [4, 0, 2, 5], [4, 0, 2, 5], [0]]
     assert seen == [7 + 1 + 2 + 3, 3, 7 + 5, 3, 7 + 9, 4, 1]
+    assert told == [(0, 4), (1, 8), (2, 12), (2, 16), (5, 17)]
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4, 5])
