@@ -82,7 +82,7 @@ export: setup ## For other tools: WHAT=dataset|chat|student|lm-eval OUT=folder [
 	@python -m stages.export $(WHAT) $(OUT) $(if $(SUITE),--suite $(SUITE)) $(if $(RUN),--run $(RUN))
 
 test: setup ## Run all tests
-	@python -m pytest -n auto --dist loadfile
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Format check, ruff, mypy, import contracts
 	@ruff format --check . && ruff check . && mypy && lint-imports
