@@ -290,7 +290,7 @@ class edited:
 
 
 def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not ready():
         assert process.poll() is None, "DVC ended before the moment came"
         assert time.monotonic() < deadline

@@ -82,7 +82,7 @@ def kill_after_a_step(
 ) -> int:
     """Kill -9 all processes of a training once one of its checkpoints is whole; of which step."""
     process = project.start(*command)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (found := [*(project.root / ".cache/unfinished").glob(f"*/checkpoint-*/{MARK}")]):
         assert process.poll() is None, "the training ended before it was killed"
         assert time.monotonic() < deadline
