@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,11 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from tests.projects import REPOSITORY, Copy
 from tests.trainings import another, build, kill_after_a_step, losses, read, told, trained
 
+WEIGHTS = "build/checkpoints/selected/model.safetensors"
 SHARDED = """
 import runpy, sys
 from accelerate.state import PartialState
@@ -50,11 +54,12 @@ def project(built: Copy, tmp_path: Path) -> Copy:
 
 
 @pytest.fixture
-def alone(project: Copy, tmp_path: Path) -> list[float]:
-    """The losses of one process; `project` is then as before."""
+def alone(project: Copy) -> list[float]:
+    """The losses of one process; `project` is then as before but for its weights in `alone`."""
     project.edit("params.yaml", "  epochs: 1\n", "  epochs: 12\n")  # so that the end is far
     trained(project)
     made = losses(project)
+    (project.root / WEIGHTS).rename(project.root / "alone")
     clear(project)
     return made
 
@@ -73,18 +78,20 @@ def changed(project: Copy, name: str, **keys: object) -> str:
 
 
 def test_two_processes_give_the_losses_of_one_and_go_on_when_killed(
-    project: Copy, alone: list[float]
+    project: Copy, alone: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as torch's launcher sets it for two on a machine
     told(project, "checkpoint", 0)
     said = trained_on_two_machines(project)
     assert losses(project) == pytest.approx(alone, rel=1e-5)
     half, end = [item["step"] for item in read(project, "valid")]
     assert (2 * half, end) == (len(alone), len(alone))
     assert said.count("best on valid at step") == 1
-    assert said.count("steps, ") == 1  # the line of progress, of one process
+    steps = [int(step) for step in re.findall(r"(\d+) of 24 steps", said)]
+    assert steps == sorted(set(steps))  # of one process
     assert list((project.root / ".cache/unfinished").iterdir()) == []
 
-    checkpoint = project.root / "build/checkpoints/selected/model.safetensors"
+    checkpoint = project.root / WEIGHTS
     weights, log = checkpoint.read_bytes(), project.read("build/training/selected/loss.json")
     clear(project)
     project.edit("params.yaml", "launch/changed.yaml", "launch/cpu.yaml")
@@ -128,3 +135,6 @@ def test_weights_that_are_sharded(project: Copy, alone: list[float]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"train selected: goes on from step {step}\n" in done.stdout
     assert losses(project) == pytest.approx(alone, rel=1e-5)
+    wanted, found = (load_file(project.root / name) for name in ("alone", WEIGHTS))
+    assert wanted.keys() == found.keys()
+    assert all(torch.allclose(wanted[name], found[name], atol=1e-3) for name in wanted)
