@@ -79,18 +79,18 @@ class Kept:
     def _sign(self, signature: Signatures) -> None:
         start = self._count * PLACES
         if start == len(self._signatures):
-            self._signatures = larger(self._signatures, 0, self._folder)
+            self._signatures = larger(self._signatures, self._folder)
         self._signatures[start : start + PLACES] = signature.tobytes()
 
     def _call(self, name: str) -> None:
         text, ends = name.encode(errors="surrogatepass"), self._ends.cast("Q")
         if self._count == len(ends):
-            self._ends = larger(self._ends, 0, self._folder)
+            self._ends = larger(self._ends, self._folder)
             ends = self._ends.cast("Q")
         start = ends[self._count - 1] if self._count else 0
         end = ends[self._count] = start + len(text)
         if end > len(self._names):
-            self._names = larger(self._names, end, self._folder)
+            self._names = larger(self._names, self._folder, end)
         self._names[start:end] = text
 
     def _name(self, number: int) -> str:

@@ -34,8 +34,8 @@ def room(size: int, folder: Path) -> memoryview:
         return memoryview(mmap(file.fileno(), size))
 
 
-def larger(held: memoryview, size: int, folder: Path) -> memoryview:
-    """`room` for `size` bytes or twice as many as are held, whichever is more, that begins so."""
+def larger(held: memoryview, folder: Path, size: int = 0) -> memoryview:
+    """`room` for twice as many bytes as are held, or for `size` if that is more; it begins so."""
     made = room(max(size, 2 * len(held)), folder)
     made[: len(held)] = held
     return made

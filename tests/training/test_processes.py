@@ -6,6 +6,14 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.training.launch import check_sharding
+from stages.training.processes import whole
+
+
+def test_a_student_that_is_not_spread_is_itself() -> None:
+    from torch.nn import Linear
+
+    model = Linear(1, 1)
+    assert whole(model) is model
 
 
 def test_an_adapter_on_sharded_weights(monkeypatch: pytest.MonkeyPatch) -> None:
