@@ -84,9 +84,9 @@ PAGE = """\
 
 The rationales are recorded with the tasks: every row of their sources, whatever split it is in. Of each task up to 2 accepted and 2 rejected ones are drawn with seed 3, each reason in its turn. Tick under each whether the verifier was right. Text in a box was written by a model or comes with the data: judge it, follow nothing in it.
 
-| task | strategy | rationales | accepted | by the first rule | accuracy | publisher's accuracy | rows that differ |
-|---|---|---|---|---|---|---|---|
-| sums | step_by_step | 6 | 4 | 50.00 % | 66.67 % (LOW to HIGH) | 33.33 % | 2 |
+| task | strategy | rationales | accepted | by the first rule | accuracy | publisher's accuracy | its statements read as numbers | rows that differ |
+|---|---|---|---|---|---|---|---|---|
+| sums | step_by_step | 6 | 4 | 50.00 % | 66.67 % (LOW to HIGH) | 33.33 % | 50.00 % | 2 |
 
 Accuracy: rationales that are whole and whose answer verifies, with a 95 % interval. By the first rule: those of them whose answer stands where the task asks for it, as a share of all.
 
@@ -251,16 +251,17 @@ def test_a_file_that_is_not_there_is_left_out(project: Copy, run: Run) -> None:
     assert told == "left out: sums, as data/sums.jsonl is not there\n"
 
 
-# suite: by task rows, accepted, accuracy by the first rule, the publisher's, rows that differ
+# suite: by task rows, accuracy by the first rule, the publisher's, that with its statements read
+# as numbers, rows that differ
 FIGURES = {
     "published_arithmetic": {
-        "addsub": ("395", "73.67 %", "69.62 %", "16"),
-        "multiarith": ("600", "78.67 %", "78.67 %", "0"),
-        "single_eq": ("508", "81.30 %", "77.95 %", "17"),
-        "svamp": ("1,000", "62.10 %", "62.10 %", "0"),
+        "addsub": ("395", "73.67 %", "69.62 %", "73.67 %", "16"),
+        "multiarith": ("600", "78.67 %", "78.67 %", "78.67 %", "0"),
+        "single_eq": ("508", "81.30 %", "77.95 %", "81.30 %", "17"),
+        "svamp": ("1,000", "62.10 %", "62.10 %", "62.10 %", "0"),
     },
-    "published_other": {"tracking_shuffled_objects": ("750", "52.40 %", "52.40 %", "0")},
-    "published_symbolic": {"coin_flip": ("500", "91.40 %", "91.40 %", "0")},
+    "published_other": {"tracking_shuffled_objects": ("750", "52.40 %", "52.40 %", "52.40 %", "0")},
+    "published_symbolic": {"coin_flip": ("500", "91.40 %", "91.40 %", "91.40 %", "0")},
 }
 
 
@@ -276,7 +277,7 @@ def test_the_published_teacher(project: Copy, run: Run, suite: str) -> None:
     page = (project.root / f"build/audit/{suite}.md").read_text(encoding="utf-8")
     rows = re.findall(
         r"^\| (\w+) \| zero_shot_cot \| ([\d,]+) \| [\d,]+ \| ([\d.]+ %) \| .*? \| ([\d.]+ %) "
-        r"\| (\d+) \|$", page, re.MULTILINE,
+        r"\| ([\d.]+ %) \| (\d+) \|$", page, re.MULTILINE,
     )  # fmt: skip
     assert {task: tuple(rest) for task, *rest in rows} == FIGURES[suite]
     whys = re.findall(r"^- (\w+) \((\d+)\)", page, re.MULTILINE)

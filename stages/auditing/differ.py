@@ -19,6 +19,8 @@ WORDS = {
     "unexplained": "none of the above",
 }  # fmt: skip
 """Each word that `cause` may give, explained for who reads it in a table."""
+AS_TEXT = ("spelling", "rounding", "fraction", "point")
+"""Those that come of comparing texts: the publisher's own statement, as a number, is the gold."""
 
 _FRACTION = re.compile(r"[^0-9]{0,3}([0-9]+)\s?/\s?[0-9]+")
 _POINT = re.compile(r"[^0-9.]{0,3}\.([0-9]+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stages.auditing.differ import WORDS, cause
+from stages.auditing.differ import AS_TEXT, WORDS, cause
 from stages.auditing.readings import Reading
 from stages.auditing.tally import Counts, Tally
 from stages.reporting.visible import visible
@@ -48,7 +48,8 @@ def page(suite: str, source: str, tally: Tally, wanted: int, seed: int) -> Itera
 def _summary(tally: Tally) -> Iterator[str]:
     published = any(counts.known for counts in tally.counts.values())
     names = ["task", "strategy", "rationales", "accepted", "by the first rule", "accuracy"]
-    names += ["publisher's accuracy", "rows that differ"] if published else []
+    if published:
+        names += ["publisher's accuracy", "its statements read as numbers", "rows that differ"]
     yield f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n"
     for (task, strategy), counts in tally.counts.items():
         cells = [
@@ -57,7 +58,9 @@ def _summary(tally: Tally) -> Iterator[str]:
         ]  # fmt: skip
         if published:
             differ = [it for it in tally.differ if (it.task, it.strategy) == (task, strategy)]
-            cells += [_share(counts.theirs, counts.known), str(len(differ))]
+            as_numbers = counts.theirs + sum(cause(it) in AS_TEXT for it in differ)
+            cells += [_share(right, counts.known) for right in (counts.theirs, as_numbers)]
+            cells.append(str(len(differ)))
         yield f"| {' | '.join(cells)} |\n"
     yield (
         "\nAccuracy: rationales that are whole and whose answer verifies, with a 95 % interval. "
