@@ -58,7 +58,7 @@ def _phrases(words: list[str], letters: list[str]) -> Phrases:
     return {
         "step_by_step": [
             [
-                " ".join(f'"{word}" ends in "{letter}".' for word, letter in ends),
+                " ".join(f'"{word}" ends in "{letter}": {done}.' for word, letter, done in steps),
                 " ".join(f"{word} gives {letter}, so far {done}." for word, letter, done in steps),
                 " ".join(f'The last letter of "{word}" is {letter}.' for word, letter in ends)
                 + f" In order: {spelled}.",

@@ -16,8 +16,8 @@ def test_first_row_of_a_seed() -> None:
         "answer": "neao",
         "worked": {
             "direct": "The answer is n e a o.",
-            "step_by_step": '"Benjamin" ends in "n". "Wallace" ends in "e". "Josefina" '
-            'ends in "a". "Guillermo" ends in "o". The answer is n e a o.',
+            "step_by_step": '"Benjamin" ends in "n": n. "Wallace" ends in "e": n e. "Josefina" '
+            'ends in "a": n e a. "Guillermo" ends in "o": n e a o. The answer is n e a o.',
             "explain_then_answer": "The last letters of Benjamin, Wallace, Josefina and Guillermo "
             "are n, e, a and o. Written one after another they spell n e a o. "
             "The answer is n e a o.",
@@ -44,9 +44,12 @@ def test_gold_is_what_the_question_asks(words: int) -> None:
         assert row["answer"] == re.sub(r"\w*(\w)( |$)", r"\1", quoted[1])
 
 
-def test_steps_name_each_letter_in_the_order_of_the_answer() -> None:
+def test_steps_build_the_answer_letter_by_letter() -> None:
     for row in generate(10, 200):
-        steps = re.findall(r'"(\w+)" ends in "(\w)"\.', first(row)["step_by_step"])
-        assert [word for word, _ in steps] == row["question"].split('"')[1].split()
-        assert all(word[-1] == letter for word, letter in steps)
-        assert "".join(letter for _, letter in steps) == row["answer"]
+        steps = re.findall(r'"(\w+)" ends in "(\w)": ([\w ]+)\.', first(row)["step_by_step"])
+        assert [word for word, _, _ in steps] == row["question"].split('"')[1].split()
+        built = ""
+        for word, letter, so_far in steps:
+            built += letter
+            assert (word[-1], so_far) == (letter, " ".join(built))
+        assert built == row["answer"]
