@@ -25,7 +25,7 @@ $(DONE): requirements.lock pyproject.toml
 		$(INSTALL) -r requirements.lock && \
 		$(INSTALL) --no-deps $(STUDENT) && \
 		$(INSTALL) --no-deps --editable . && \
-		{ python -m compileall -qq -j 0 $(VENV)/lib || true; } && \
+		{ python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true; } && \
 		touch $(DONE) || \
 		{ echo "the installation did not finish; nothing else was touched, run 'make setup' again"; exit 2; }
 
